@@ -1,0 +1,1 @@
+//! Accounts: names, passwords, hashes, principals. Knows no store and no wire format.

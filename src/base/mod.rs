@@ -1,0 +1,7 @@
+//! What everything stands on: time, randomness, secrets, digests and encodings. Imports nothing of ours.
+
+pub mod clock;
+pub mod digest;
+pub mod encode;
+pub mod random;
+pub mod secret;
