@@ -44,6 +44,14 @@ impl Random for SystemRandom {
     }
 }
 
+/// ring's own source, for what ring insists on drawing itself: P-256 keys and the nonces of ECDSA.
+/// Its trait is sealed, so none of ours can stand in for it.
+#[expect(clippy::disallowed_methods, reason = "this is the source of randomness")]
+#[must_use]
+pub fn for_ring() -> RingRandom {
+    RingRandom::new()
+}
+
 /// The same bytes for the same seed, for tests. Never for tokens of a running service.
 #[derive(Debug)]
 pub struct SeededRandom {

@@ -1,1 +1,27 @@
-//! The two stores behind one surface.
+//! The two stores behind one surface: [`Store`] and [`Tx`] take a statement's name and [`Value`]s and
+//! give [`Row`]s. The files of the entities stand above it and know no engine; the rules for the SQL
+//! are in `sql/README.md`.
+
+pub mod accounts;
+pub mod api_keys;
+pub mod changes;
+pub mod engine;
+pub mod error;
+pub mod facts;
+pub mod migrate;
+pub mod options;
+mod postgres;
+pub mod refresh_families;
+pub mod row;
+pub mod signing_keys;
+mod sqlite;
+pub mod statements;
+mod tls;
+pub mod value;
+
+pub use changes::Change;
+pub use engine::{Store, Tx};
+pub use error::StoreError;
+pub use options::{Durability, Limits, Options};
+pub use row::Row;
+pub use value::Value;

@@ -1,2 +1,31 @@
 //! Tokens: keys, claims, issuing, verifying. Whoever has read `verify`, `authenticated` and `issue` has
 //! read the whole trust argument.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod algorithm;
+pub mod jwk_set;
+pub mod jws;
+pub mod jws_header;
+pub mod key;
+pub mod key_error;
+pub mod provider;
+pub mod seal;
+pub mod verification_key;
+
+pub mod authenticated;
+pub mod claims;
+pub mod credential;
+mod der;
+pub mod issue;
+mod jwk;
+mod key_import;
+pub mod key_ring;
+pub mod opaque;
+mod openssh;
+mod p256;
+mod pem;
+mod pkcs8;
+pub mod refresh;
+mod rsa;
+pub mod standing;
+pub mod verify;

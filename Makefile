@@ -1,0 +1,68 @@
+# make run · make test · make help
+
+PYTHON  ?= python3
+VENV    := target/venv/bin/python
+PROFILE := $(if $(RELEASE),release,debug)
+BINARY  := $(CURDIR)/target/$(PROFILE)/avain
+
+export AVAIN_BINARY ?= $(BINARY)
+
+.PHONY: help build run stop test contract bench soak lint fmt clean tools run-tools
+
+help:
+	@echo 'make run       build, and start avain with nginx in front and a stand-in backend behind; prints what to try'
+	@echo 'make stop      end what make run started'
+	@echo 'make test      everything: formatting, lints, tests on both stores, the gateway, the contract'
+	@echo 'make contract  replay the recorded answers of the real stacks  [CONTRACT=folder] [SYSTEM=name] [DATABASE=postgresql]'
+	@echo 'make bench     measure the gate against a bare server'
+	@echo 'make soak      the tests that take long'
+	@echo 'make build     the binary: target/$(PROFILE)/avain'
+	@echo 'make lint      formatting and clippy'
+	@echo 'make fmt       format'
+	@echo 'make clean     stop, and remove what was built'
+	@echo
+	@echo 'RELEASE=1 builds and uses target/release/avain (thin LTO: about four minutes the first time).'
+
+build:
+	cargo build --locked $(if $(RELEASE),--release) --bin avain
+
+run: run-tools build
+	@$(PYTHON) tests/setup/stack.py run
+
+stop:
+	@$(PYTHON) tests/setup/stack.py stop
+
+run-tools:
+	@tests/setup/install.sh run
+
+tools:
+	@tests/setup/install.sh
+	@tests/setup/install.sh venv
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+fmt:
+	cargo fmt
+
+test: tools lint build
+	cargo test --locked
+	$(VENV) tests/backend/test_backend.py
+	$(VENV) tests/nginx/test_gateway.py --engine both
+	$(MAKE) --no-print-directory contract
+
+# CONTRACT=<folder> SYSTEM=<name> DATABASE=postgresql reach the runner through the environment.
+export CONTRACT SYSTEM DATABASE
+contract: tools build
+	$(VENV) tests/contract/replay.py
+
+bench: tools
+	cargo build --locked --release
+	AVAIN_BINARY=$(CURDIR)/target/release/avain $(VENV) tests/bench/bench.py
+
+soak: tools
+	PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked --release -- --include-ignored
+
+clean: stop
+	cargo clean

@@ -1,0 +1,55 @@
+-- Accounts: Django's own table auth_user, in Django's own shape, and what we keep beside it.
+
+-- name: find_by_username
+SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
+FROM auth_user WHERE username = $1;
+
+-- name: find_by_id
+SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
+FROM auth_user WHERE id = $1;
+
+-- name: page_after
+SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
+FROM auth_user WHERE id > $1 ORDER BY id LIMIT $2;
+
+-- name: newest_passwords
+SELECT password FROM auth_user ORDER BY id DESC LIMIT $1;
+
+-- name: create
+INSERT INTO auth_user (password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
+VALUES ($1, NULL, $2, $3, $4, $5, $6, $7, $8, $9)
+RETURNING id;
+
+-- name: set_password
+UPDATE auth_user SET password = $2 WHERE id = $1 RETURNING id;
+
+-- name: rehash_password
+UPDATE auth_user SET password = $3 WHERE id = $1 AND password = $2 RETURNING id;
+
+-- name: set_active
+UPDATE auth_user SET is_active = $2 WHERE id = $1 AND is_active <> $2 RETURNING id;
+
+-- name: edit
+UPDATE auth_user SET email = $2, first_name = $3, last_name = $4, is_staff = $5, is_superuser = $6
+WHERE id = $1 RETURNING id;
+
+-- name: edit_names
+UPDATE auth_user SET email = $2, first_name = $3, last_name = $4 WHERE id = $1 RETURNING id;
+
+-- name: delete
+DELETE FROM auth_user WHERE id = $1 RETURNING id;
+
+-- name: standing
+SELECT u.id, u.username, u.is_active, u.is_staff, u.is_superuser, r.revoked_before_ms, f.id AS family
+FROM auth_user u
+LEFT JOIN account_revocations r ON r.account_id = u.id
+LEFT JOIN refresh_families f ON f.account_id = u.id AND f.state = 'ended' AND f.ended_at > $2
+WHERE u.id = $1
+ORDER BY f.id;
+
+-- name: revoked_before
+SELECT revoked_before_ms FROM account_revocations WHERE account_id = $1;
+
+-- name: revoke_before
+INSERT INTO account_revocations (account_id, revoked_before_ms) VALUES ($1, $2)
+ON CONFLICT (account_id) DO UPDATE SET revoked_before_ms = excluded.revoked_before_ms;

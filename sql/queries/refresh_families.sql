@@ -1,0 +1,36 @@
+-- Refresh families: one row for each sign-in. Digests of token ids, never tokens.
+
+-- name: begin
+INSERT INTO refresh_families (id, account_id, layout, state, begun_at, ends_at,
+    current_digest, current_token_id, current_issued_at, current_expires_at)
+VALUES ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: find
+SELECT f.id, f.account_id, u.is_active, f.state, f.ends_at, f.current_digest, f.current_token_id,
+    f.current_issued_at, f.current_expires_at, f.previous_digest, f.rotated_at
+FROM refresh_families f JOIN auth_user u ON u.id = f.account_id
+WHERE f.id = $1;
+
+-- name: rotate
+UPDATE refresh_families
+SET previous_digest = current_digest, rotated_at = $3, current_digest = $4, current_token_id = $5,
+    current_issued_at = $6, current_expires_at = $7
+WHERE id = $1 AND current_digest = $2 AND state = 'active'
+    AND EXISTS (SELECT 1 FROM auth_user u WHERE u.id = account_id AND u.is_active)
+RETURNING id, account_id, TRUE AS is_active, state, ends_at, current_digest, current_token_id,
+    current_issued_at, current_expires_at, previous_digest, rotated_at;
+
+-- name: end
+UPDATE refresh_families SET state = 'ended', ended_at = $2, end_reason = $3
+WHERE id = $1 AND state = 'active'
+RETURNING account_id;
+
+-- name: end_of_account
+UPDATE refresh_families SET state = 'ended', ended_at = $2, end_reason = $3
+WHERE account_id = $1 AND state = 'active';
+
+-- name: sweep
+DELETE FROM refresh_families
+WHERE id IN (SELECT id FROM refresh_families WHERE current_expires_at < $1 ORDER BY current_expires_at LIMIT $2)
+RETURNING id;

@@ -1,0 +1,868 @@
+//! The wired service: the only place where everything meets.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+
+use crate::account::account::AccountId;
+use crate::account::cost::{CostLimits, Parameters, Scheme as HashScheme};
+use crate::account::hashing::{Hashing, HashingRules};
+use crate::account::password::most_common_parameters;
+use crate::background::{self, Background};
+use crate::base::clock::Clock;
+use crate::base::random::Random;
+use crate::base::secret::Secret;
+use crate::dialect::metax::Metax;
+use crate::dialect::simplejwt::SimpleJwt;
+use crate::dialect::words::{CURRENT, PINNED, Words};
+use crate::dialect::{Answer, Dialect, drf};
+use crate::flow::keys::KeyRoom;
+use crate::flow::{Context, LayoutRules};
+use crate::gate::answer::{self, Documents};
+use crate::gate::decide::{Gate, PhantomMint};
+use crate::gate::known::Memory;
+use crate::gate::policy::Policy;
+use crate::http::handlers::gate::LookUps;
+use crate::http::router::{Mounted, Router};
+use crate::http::{Limits as RequestLimits, Service, routes};
+use crate::metrics::Metrics;
+use crate::server::ConnectionLimits;
+use crate::settings::{self, Settings};
+use crate::store::accounts::Owner;
+use crate::store::changes::{Change, Feed};
+use crate::store::migrate::{self, Status};
+use crate::store::options::EngineKind;
+use crate::store::signing_keys::Purpose;
+use crate::store::{Durability, Limits, Options, Store, accounts};
+use crate::telemetry;
+use crate::token::algorithm::Algorithm;
+use crate::token::claims::{ClaimSource, ClaimsShape, TokenRules, UserIdAs};
+use crate::token::credential::{Denial, Scheme, Schemes};
+use crate::token::key::SigningKey;
+use crate::token::provider;
+use crate::token::seal::MasterKey;
+use crate::token::verify::{Expectations, Flaw, Rejection};
+
+/// Why the service does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration is wrong: one line each.
+    Configuration(Vec<String>),
+    /// Something that it needs is not there: one line that says what to do.
+    Fault(String),
+}
+
+impl StartError {
+    fn fault(error: impl std::fmt::Display) -> Self {
+        Self::Fault(error.to_string())
+    }
+}
+
+/// Settings whose words were understood: what can be judged without a database.
+pub struct Plan {
+    settings: Settings,
+    options: Options,
+    algorithm: Algorithm,
+    phantom_algorithm: Algorithm,
+    shape: ClaimsShape,
+    expectations: Expectations,
+    schemes: Schemes,
+    policy: Policy,
+    layouts: Vec<(&'static str, Arc<dyn Dialect>, LayoutRules)>,
+    longest_access: Duration,
+}
+
+/// The wired service.
+pub struct App {
+    /// Behind the listeners.
+    pub service: Arc<Service>,
+    /// Beside them.
+    pub background: Arc<Background>,
+    /// What happens elsewhere from now on.
+    pub feed: Feed,
+    /// What connections may ask for.
+    pub connections: ConnectionLimits,
+}
+
+impl Plan {
+    /// Understands the settings, or tells everything that is wrong with them.
+    pub fn new(settings: Settings) -> Result<Self, Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut judge = Judge(&mut wrong);
+        let algorithm = judge.algorithm("tokens.algorithm", &settings.tokens.algorithm);
+        let phantom_algorithm =
+            judge.algorithm("gate.phantom_algorithm", &settings.gate.phantom_algorithm);
+        if !matches!(phantom_algorithm, Algorithm::Hs256 | Algorithm::Rs256) {
+            judge.refuse("gate.phantom_algorithm", "the backend reads HS256 or RS256");
+        }
+        let shape = judge.shape(&settings);
+        let schemes = judge.schemes(&settings);
+        let policy = judge.policy(&settings);
+        let layouts = judge.layouts(&settings);
+        let options = store_options(&settings);
+        judge.rest(&settings, &options);
+        let longest_access = layouts
+            .iter()
+            .map(|(_, _, rules)| rules.tokens.access_lifetime)
+            .max()
+            .unwrap_or_default();
+        let longest_refresh =
+            layouts.iter().map(|(_, _, rules)| rules.tokens.refresh_lifetime).max();
+        let expectations = Expectations {
+            issuer: settings.tokens.issuer.0.clone(),
+            audience: settings.tokens.audience.0.clone(),
+            refuse_unexpected_audience: settings.tokens.unexpected_audience == "refuse",
+            leeway: seconds(settings.tokens.leeway),
+            user_claim: settings.tokens.user_claim.clone(),
+            access_lifetime: seconds(longest_access),
+            refresh_lifetime: seconds(longest_refresh.unwrap_or_default()),
+        };
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self {
+            settings,
+            options,
+            algorithm,
+            phantom_algorithm,
+            shape,
+            expectations,
+            schemes,
+            policy,
+            layouts,
+            longest_access,
+        })
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How the store is opened.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What is expected of presented tokens.
+    #[must_use]
+    pub const fn expectations(&self) -> &Expectations {
+        &self.expectations
+    }
+
+    /// The longest life of an access token.
+    #[must_use]
+    pub const fn longest_access(&self) -> Duration {
+        self.longest_access
+    }
+
+    /// The algorithm of signing keys that are made.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Sentences about settings that are right but not safe in production.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |condition: bool, sentence: &str| {
+            if condition {
+                warnings.push(sentence.to_owned());
+            }
+        };
+        let settings = &self.settings;
+        let public = |listen: &settings::Listen| match listen {
+            settings::Listen::Tcp(address) => {
+                !["127.", "[::1]", "localhost"].iter().any(|local| address.starts_with(local))
+            }
+            settings::Listen::Unix(_) => false,
+        };
+        warn(
+            settings.server.listen.0.iter().any(public),
+            "server.listen: other machines can reach it without TLS and can ask the gate; listen on a unix \
+             socket or on 127.0.0.1, behind nginx",
+        );
+        warn(
+            settings.server.operations.0.as_ref().is_some_and(public),
+            "server.operations: other machines can reach it; nothing there asks who they are",
+        );
+        warn(
+            settings.server.unix_mode.0 & 0o007 != 0,
+            "server.unix_mode: everybody on this machine may ask the gate",
+        );
+        warn(
+            settings.server.trusted_proxies.0.iter().any(|network| network.prefix_len() == 0),
+            "server.trusted_proxies: everybody is believed about the client's address",
+        );
+        warn(
+            settings.database.url.expose().contains("sslmode=disable"),
+            "database.url: sslmode=disable sends accounts over the network in clear, unless the host is local",
+        );
+        warn(
+            settings.keys.master.0.is_none()
+                && matches!(self.options.engine(), Ok(EngineKind::Sqlite(_))),
+            "keys.master: the master key lies in a file beside the database; who copies the folder has both",
+        );
+        warn(
+            settings.tokens.leeway > Duration::from_mins(1),
+            "tokens.leeway: more than a minute lets expired tokens live on",
+        );
+        warn(
+            settings.tokens.family_lifetime.is_zero(),
+            "tokens.family_lifetime: a sign-in can be refreshed for ever",
+        );
+        warn(
+            settings.tokens.issuer.0.is_none() && self.algorithm != Algorithm::Hs256,
+            "tokens.issuer: other services that verify our tokens should be able to tell whose they are",
+        );
+        warn(
+            settings.gate.policy == "open",
+            "gate.policy: open lets everybody write; the backend must ask who they are",
+        );
+        warn(
+            settings.gate.phantom_lifetime > Duration::from_mins(15),
+            "gate.phantom_lifetime: a phantom token outlives a revocation by so long",
+        );
+        warn(
+            matches!(settings.passwords.algorithm.as_str(), "pbkdf2_sha256")
+                && (1..600_000).contains(&settings.passwords.pbkdf2_iterations),
+            "passwords.pbkdf2_iterations: fewer than 600,000",
+        );
+        warnings
+    }
+
+    /// Opens the store.
+    pub fn open_store(&self) -> Result<Store, StartError> {
+        Store::open(&self.options).map_err(|error| StartError::Fault(format!("database: {error}")))
+    }
+
+    /// The master key: the configured one, or with SQLite the one in the file beside the database, which
+    /// is made where there is none.
+    pub fn master_key(&self, random: &dyn Random) -> Result<MasterKey, StartError> {
+        if let Some(master) = &self.settings.keys.master.0 {
+            return MasterKey::parse(master.expose())
+                .map_err(|error| StartError::Configuration(vec![format!("keys.master: {error}")]));
+        }
+        match self.options.engine() {
+            Ok(EngineKind::Sqlite(path)) => master_key_beside(&path, random),
+            _ => Err(StartError::Configuration(vec![
+                "keys.master: needed with PostgreSQL, the same on all instances; make one with \
+                 `openssl rand -hex 32`"
+                    .to_owned(),
+            ])),
+        }
+    }
+
+    /// Who owns the accounts.
+    pub async fn owner(&self, store: &Store) -> Result<Owner, StartError> {
+        match self.settings.accounts.owner.as_str() {
+            "django" => Ok(Owner::Django),
+            "avain" => Ok(Owner::Avain),
+            _ => {
+                let fact = store.fact("accounts.owner").await.map_err(StartError::fault)?;
+                Ok(if fact.as_deref() == Some("django") { Owner::Django } else { Owner::Avain })
+            }
+        }
+    }
+
+    /// Starts the threads that hash.
+    pub async fn hashing(
+        &self,
+        store: &Store,
+        random: Arc<dyn Random>,
+    ) -> Result<Arc<Hashing>, StartError> {
+        let passwords = &self.settings.passwords;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = match passwords.threads {
+            0 => cores.saturating_sub(1).max(1),
+            threads => threads,
+        };
+        let rules = HashingRules {
+            threads,
+            queue: passwords.queue,
+            scheme: self.hash_scheme(store).await?,
+            floor_iterations: passwords.rehash_below,
+            limits: CostLimits::default(),
+        };
+        Ok(Hashing::start(rules, random))
+    }
+
+    async fn hash_scheme(&self, store: &Store) -> Result<HashScheme, StartError> {
+        let passwords = &self.settings.passwords;
+        let argon2 = match passwords.algorithm.as_str() {
+            "argon2id" => true,
+            "pbkdf2_sha256" => false,
+            _ => self.owner(store).await? == Owner::Avain,
+        };
+        if argon2 {
+            return Ok(HashScheme::Argon2id {
+                memory_kib: u32::try_from(passwords.argon2_memory.0 / 1024).unwrap_or(u32::MAX),
+                iterations: passwords.argon2_passes,
+                lanes: 1,
+            });
+        }
+        if passwords.pbkdf2_iterations > 0 {
+            return Ok(HashScheme::Pbkdf2Sha256 { iterations: passwords.pbkdf2_iterations });
+        }
+        let sample = accounts::newest_passwords(store, 1000).await.map_err(StartError::fault)?;
+        let most = most_common_parameters(
+            sample.iter().map(super::account::password::StoredPassword::expose),
+        );
+        let iterations = match most {
+            Some(Parameters::Pbkdf2Sha256 { iterations }) => iterations,
+            // Django 5.2's default, where nothing else is known.
+            _ => 1_000_000,
+        };
+        Ok(HashScheme::Pbkdf2Sha256 { iterations })
+    }
+
+    /// Applies missing migrations, or refuses to start without them.
+    pub async fn ensure_migrated(&self, clock: &dyn Clock) -> Result<(), StartError> {
+        if self.settings.database.migrate_on_start {
+            let applied = migrate::run(&self.options, clock.now()).await;
+            for name in applied.map_err(|error| StartError::Fault(format!("database: {error}")))? {
+                tracing::info!(name, "migrated");
+            }
+            return Ok(());
+        }
+        let store = self.open_store()?;
+        match migrate::status(&store).await {
+            Ok(Status::Current | Status::Newer(_)) => Ok(()),
+            Ok(Status::Pending(names)) => Err(StartError::Fault(format!(
+                "database: migrations are missing ({}); run `avain migrate`",
+                names.join(", ")
+            ))),
+            Err(error) => Err(StartError::Fault(format!("database: {error}"))),
+        }
+    }
+
+    /// Makes sure that there are keys, as configured.
+    pub async fn ensure_keys(&self, room: &KeyRoom<'_>) -> Result<(), StartError> {
+        let import = read_key("keys.import", self.settings.keys.import.0.as_ref())?;
+        let keys = room.ensure(Purpose::Token, self.algorithm, import.as_ref()).await;
+        keys.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
+        if self.settings.gate.phantom_key.0.is_none() {
+            let phantom = room.ensure(Purpose::Phantom, self.phantom_algorithm, None).await;
+            phantom.map_err(|error| StartError::Fault(format!("phantom key: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// The key of phantom tokens: the configured one, or the one in the store.
+    pub async fn phantom_key(&self, room: &KeyRoom<'_>) -> Result<SigningKey, StartError> {
+        match read_key("gate.phantom_key", self.settings.gate.phantom_key.0.as_ref())? {
+            Some(text) => Ok(text),
+            None => room
+                .phantom()
+                .await
+                .map_err(|error| StartError::Fault(format!("phantom key: {error}"))),
+        }
+    }
+}
+
+/// A key that a setting holds: `hs256:` and a secret, the text of a PEM, or the path of a PEM file.
+fn read_key(name: &str, value: Option<&Secret<String>>) -> Result<Option<SigningKey>, StartError> {
+    let Some(value) = value else { return Ok(None) };
+    let text = value.expose();
+    let wrong = |why: String| StartError::Configuration(vec![format!("{name}: {why}")]);
+    let is_path = !text.starts_with("hs256:") && !text.contains("-----");
+    let (text, file) = if is_path {
+        let read = std::fs::read_to_string(text)
+            .map_err(|error| wrong(format!("cannot read {text}: {error}")))?;
+        (Secret::new(read), text.as_str())
+    } else {
+        (value.clone(), "KEY")
+    };
+    let key = SigningKey::import(text.expose(), file).map_err(|error| wrong(error.to_string()))?;
+    Ok(Some(key))
+}
+
+fn master_key_beside(database: &Path, random: &dyn Random) -> Result<MasterKey, StartError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".master-key");
+    let path = PathBuf::from(path);
+    let failed = |what: &str, error: std::io::Error| {
+        StartError::Fault(format!("master key: cannot {what} {}: {error}", path.display()))
+    };
+    let mut options = std::fs::OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let master = MasterKey::generate(random);
+            std::io::Write::write_all(&mut file, master.to_hex().expose().as_bytes())
+                .map_err(|error| failed("write", error))?;
+            Ok(master)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let text = std::fs::read_to_string(&path).map_err(|error| failed("read", error))?;
+            MasterKey::parse(text.trim()).map_err(|error| {
+                StartError::Fault(format!("master key in {}: {error}", path.display()))
+            })
+        }
+        Err(error) => Err(failed("make", error)),
+    }
+}
+
+impl App {
+    /// Wires the service. Migrates where that is configured, makes missing keys, opens no listener.
+    pub async fn start(
+        plan: Plan,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StartError> {
+        provider::install();
+        plan.ensure_migrated(clock.as_ref()).await?;
+        let store = plan.open_store()?;
+        let metrics = Metrics::new();
+        observe(&store, &metrics);
+        // From here on nothing that changes is missed: the feed is opened before anything is read.
+        let feed = Feed::open(&store).await.map_err(StartError::fault)?;
+        let master = plan.master_key(random.as_ref())?;
+        let hashing = plan.hashing(&store, Arc::clone(&random)).await?;
+        let (ring, phantom) = {
+            let room = KeyRoom {
+                store: &store,
+                master: &master,
+                random: random.as_ref(),
+                now: clock.now(),
+            };
+            plan.ensure_keys(&room).await?;
+            let ring = room.ring(1).await.map_err(StartError::fault)?;
+            (Arc::new(ring), plan.phantom_key(&room).await?)
+        };
+
+        let settings = &plan.settings;
+        let gate = Arc::new(Gate {
+            memory: Memory::with_room(settings.gate.cache.0),
+            ring: ArcSwap::new(Arc::clone(&ring)),
+            expectations: plan.expectations.clone(),
+            schemes: plan.schemes.clone(),
+            policy: plan.policy.clone(),
+            phantoms: PhantomMint {
+                key: phantom,
+                lifetime: settings.gate.phantom_lifetime,
+                random: Arc::clone(&random),
+            },
+        });
+        let family_lifetime = settings.tokens.family_lifetime;
+        let context = Arc::new(Context {
+            store: store.clone(),
+            hashing,
+            ring: ArcSwap::new(ring),
+            master,
+            clock,
+            random,
+            shape: plan.shape.clone(),
+            expectations: plan.expectations.clone(),
+            refresh_grace: settings.tokens.refresh_grace,
+            family_lifetime: (!family_lifetime.is_zero()).then_some(family_lifetime),
+            longest_access: plan.longest_access,
+        });
+        background::learn_dummy(&context).await.map_err(StartError::fault)?;
+        let background = Arc::new(Background {
+            context: Arc::clone(&context),
+            gate: Arc::clone(&gate),
+            metrics: metrics.clone(),
+        });
+        hear_own_changes(&store, &background);
+
+        let service = Arc::new(Service {
+            context,
+            gate,
+            documents: documents(&plan)?,
+            look_ups: LookUps::new(settings.gate.misses, &metrics),
+            gate_path: settings.gate.path.clone(),
+            router: router(&plan)?,
+            schemes: Schemes {
+                accepted: vec![Scheme::Token],
+                bearer_prefix: settings.tokens.prefix.clone(),
+            },
+            limits: RequestLimits {
+                body: settings.server.max_body.0,
+                body_timeout: settings.server.body_timeout,
+                request_timeout: settings.server.request_timeout,
+                in_flight: settings.server.max_in_flight,
+            },
+            metrics,
+            trusted_proxies: settings.server.trusted_proxies.0.clone(),
+            draining: AtomicBool::new(false),
+        });
+        let connections = ConnectionLimits {
+            connections: settings.server.max_connections,
+            head: settings.server.max_head.0,
+            head_timeout: settings.server.head_timeout,
+            unix_mode: settings.server.unix_mode.0,
+        };
+        Ok(Self { service, background, feed, connections })
+    }
+}
+
+fn observe(store: &Store, metrics: &Metrics) {
+    let seconds = metrics.store_seconds.clone();
+    store.observe(Arc::new(move |observed| {
+        seconds
+            .with_label_values(&[observed.name, observed.outcome])
+            .observe(observed.elapsed.as_secs_f64());
+    }));
+}
+
+/// What this instance commits counts at once, not only when the feed is read again.
+fn hear_own_changes(store: &Store, background: &Arc<Background>) {
+    let background = Arc::clone(background);
+    store.subscribe(Arc::new(move |changes| {
+        for change in changes {
+            match change {
+                Change::Account(account) => {
+                    background.gate.memory.forget(AccountId::new(*account));
+                }
+                Change::Keys => {
+                    let background = Arc::clone(&background);
+                    tokio::spawn(async move { background.apply(Change::Keys).await });
+                }
+            }
+        }
+    }));
+}
+
+fn router(plan: &Plan) -> Result<Router, StartError> {
+    let mounted = plan.layouts.iter().filter_map(|(name, dialect, rules)| {
+        let layout = routes::LAYOUTS.iter().find(|layout| layout.name == *name)?;
+        let mount = plan.settings.layout(name)?.mount.trim_end_matches('/').to_owned();
+        Some(Mounted {
+            layout,
+            mount,
+            dialect: Arc::clone(dialect),
+            rules: Arc::new(rules.clone()),
+        })
+    });
+    Router::build(&mounted.collect::<Vec<_>>(), &plan.settings.gate.path)
+        .map_err(StartError::Configuration)
+}
+
+/// What the gate says when it refuses, in the dialect that is configured for it.
+fn documents(plan: &Plan) -> Result<Documents, StartError> {
+    let dialect = dialect(&plan.settings, &plan.settings.gate.dialect)
+        .ok_or_else(|| StartError::Fault("the gate's dialect vanished".to_owned()))?;
+    let document = |answer: &Answer| {
+        let json = answer.body.as_ref().map(ToString::to_string).unwrap_or_default();
+        HeaderValue::from_str(&ascii(&json)).map_err(StartError::fault)
+    };
+    let mut denials = HashMap::new();
+    for denial in all_denials() {
+        denials.insert(answer::worded(denial), document(&dialect.deny(denial))?);
+    }
+    Ok(Documents {
+        denials,
+        challenge: HeaderValue::from_str(dialect.challenge()).map_err(StartError::fault)?,
+        unavailable: document(&drf::unavailable(1))?,
+        throttled: document(&Answer::detail(
+            http::StatusCode::TOO_MANY_REQUESTS,
+            dialect.words().throttled,
+        ))?,
+        misconfigured: document(&Answer::detail(
+            http::StatusCode::BAD_REQUEST,
+            "The gateway does not say what it asks about.",
+        ))?,
+    })
+}
+
+/// Every denial, tokens that are invalid in one way standing for all.
+fn all_denials() -> Vec<Denial> {
+    let rejections = [
+        Rejection::Invalid(Flaw::Signature),
+        Rejection::Expired,
+        Rejection::Revoked,
+        Rejection::NoExpiry,
+        Rejection::NoTokenId,
+        Rejection::NoKind,
+        Rejection::WrongKind,
+    ];
+    let mut denials = rejections.map(Denial::Bearer).to_vec();
+    denials.extend([
+        Denial::NoCredentials,
+        Denial::BearerHeader,
+        Denial::NoSubject,
+        Denial::SubjectNotFound,
+        Denial::SubjectInactive,
+        Denial::TokenHeaderEmpty,
+        Denial::TokenHeaderSpaces,
+        Denial::TokenHeaderCharacters,
+        Denial::UnknownApiKey,
+        Denial::ApiKeyOwnerInactive,
+        Denial::Forbidden,
+    ]);
+    denials
+}
+
+/// JSON in ASCII: header values hold nothing else safely.
+fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
+}
+
+/// The dialect of a layout.
+fn dialect(settings: &Settings, layout: &str) -> Option<Arc<dyn Dialect>> {
+    let found = settings.layout(layout)?;
+    let words: &'static Words = if found.wording == "pinned" { &PINNED } else { &CURRENT };
+    match layout {
+        "metax" => Some(Arc::new(Metax)),
+        "harrastuspassi" | "simplejwt" => {
+            Some(Arc::new(SimpleJwt::new(words, &settings.tokens.prefix)))
+        }
+        _ => None,
+    }
+}
+
+fn store_options(settings: &Settings) -> Options {
+    let database = &settings.database;
+    let mut options = Options::new(database.url.expose());
+    options.admin_url.clone_from(&database.admin_url.0);
+    options.connections = database.pool;
+    options.readers = database.readers;
+    options.prepared_statements = database.prepared_statements;
+    options.durability = match database.durability {
+        settings::Durability::Normal => Durability::Normal,
+        settings::Durability::Full => Durability::Full,
+    };
+    options.limits = Limits {
+        statement: database.timeout,
+        wait: database.timeout,
+        whole: database.timeout + Duration::from_secs(1),
+        ..Limits::default()
+    };
+    options
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Judges words whose meaning the settings do not know.
+struct Judge<'w>(&'w mut Vec<String>);
+
+impl Judge<'_> {
+    fn refuse(&mut self, name: &str, why: impl std::fmt::Display) {
+        self.0.push(format!("{name}: {why}"));
+    }
+
+    fn one_of(&mut self, name: &str, value: &str, known: &[&str]) {
+        if !known.contains(&value) {
+            self.refuse(name, format!("`{value}` is none of {}", known.join(", ")));
+        }
+    }
+
+    fn algorithm(&mut self, name: &str, value: &str) -> Algorithm {
+        Algorithm::parse(value).unwrap_or_else(|| {
+            self.one_of(name, value, &["HS256", "RS256", "ES256", "EdDSA"]);
+            Algorithm::Hs256
+        })
+    }
+
+    fn shape(&mut self, settings: &Settings) -> ClaimsShape {
+        let tokens = &settings.tokens;
+        self.one_of("tokens.user_id", &tokens.user_id, &["string", "number"]);
+        self.one_of(
+            "tokens.unexpected_audience",
+            &tokens.unexpected_audience,
+            &["accept", "refuse"],
+        );
+        let taken = ["token_type", "exp", "iat", "nbf", "jti", "iss", "aud", "sid"];
+        if tokens.user_claim.is_empty() || taken.contains(&tokens.user_claim.as_str()) {
+            self.refuse("tokens.user_claim", format!("`{}` is taken", tokens.user_claim));
+        }
+        let mut further = Vec::new();
+        for entry in &tokens.further.0 {
+            let (claim, source) = entry.split_once('=').unwrap_or((entry, ""));
+            let source = match source {
+                "username" => ClaimSource::Username,
+                "email" => ClaimSource::Email,
+                "is_staff" => ClaimSource::IsStaff,
+                "user_id" => ClaimSource::UserId,
+                other => match other.strip_prefix("fixed:") {
+                    Some(value) => ClaimSource::Fixed(
+                        serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+                    ),
+                    None => {
+                        let why = format!(
+                            "`{entry}`: write CLAIM=SOURCE, where SOURCE is username, email, is_staff, \
+                             user_id or fixed:VALUE"
+                        );
+                        self.refuse("tokens.further", why);
+                        continue;
+                    }
+                },
+            };
+            if claim.is_empty() || taken.contains(&claim) || claim == tokens.user_claim {
+                self.refuse("tokens.further", format!("the claim `{claim}` is taken"));
+            }
+            further.push((claim.to_owned(), source));
+        }
+        ClaimsShape {
+            issuer: tokens.issuer.0.clone(),
+            audience: tokens.audience.0.clone(),
+            user_claim: tokens.user_claim.clone(),
+            user_id_as: if tokens.user_id == "number" { UserIdAs::Number } else { UserIdAs::Text },
+            issued_at: tokens.issued_at,
+            further,
+        }
+    }
+
+    fn schemes(&mut self, settings: &Settings) -> Schemes {
+        let mut accepted = Vec::new();
+        for name in &settings.gate.schemes.0 {
+            match name.as_str() {
+                "Bearer" => accepted.push(Scheme::Bearer),
+                "Token" => accepted.push(Scheme::Token),
+                other => self.one_of("gate.schemes", other, &["Bearer", "Token"]),
+            }
+        }
+        let prefix = &settings.tokens.prefix;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if prefix.is_empty() || !prefix.bytes().all(plain) {
+            self.refuse("tokens.prefix", "one word of letters, digits, - _ and .");
+        } else if prefix.eq_ignore_ascii_case("token") && accepted.contains(&Scheme::Token) {
+            self.refuse(
+                "tokens.prefix",
+                "`Token` is the scheme of API keys; take it from gate.schemes",
+            );
+        }
+        Schemes { accepted, bearer_prefix: prefix.clone() }
+    }
+
+    fn policy(&mut self, settings: &Settings) -> Policy {
+        let gate = &settings.gate;
+        let roots = &gate.roots.0;
+        if roots.is_empty() {
+            self.refuse("gate.roots", "names nothing; `/` protects every path");
+        }
+        for root in roots {
+            if !root.starts_with('/') || !root.ends_with('/') {
+                self.refuse("gate.roots", format!("`{root}`: write it with a slash at both ends"));
+            }
+        }
+        let known = ["read-only-for-anonymous", "authenticated", "open"];
+        self.one_of("gate.policy", &gate.policy, &known);
+        let layouts: Vec<&str> = settings::LAYOUTS.iter().map(|(name, _)| *name).collect();
+        self.one_of("gate.dialect", &gate.dialect, &layouts);
+        if !gate.path.starts_with('/') || gate.path.ends_with('/') {
+            self.refuse("gate.path", "a path that begins with a slash and does not end with one");
+        }
+        if gate.phantom_lifetime < Duration::from_secs(10) {
+            self.refuse("gate.phantom_lifetime", "at least 10s: nginx needs some time with it");
+        }
+        Policy::preset(&gate.policy, roots.clone())
+            .or_else(|| Policy::preset("authenticated", roots.clone()))
+            .expect("`authenticated` is a policy")
+    }
+
+    fn layouts(
+        &mut self,
+        settings: &Settings,
+    ) -> Vec<(&'static str, Arc<dyn Dialect>, LayoutRules)> {
+        let mut layouts = Vec::new();
+        for (name, layout) in &settings.layouts {
+            self.one_of(
+                &format!("layouts.{name}.wording"),
+                &layout.wording,
+                &["current", "pinned"],
+            );
+            if !layout.mount.starts_with('/') {
+                self.refuse(&format!("layouts.{name}.mount"), "begins with a slash");
+            }
+            for (what, lifetime) in [
+                ("access_lifetime", layout.access_lifetime),
+                ("refresh_lifetime", layout.refresh_lifetime),
+            ] {
+                if lifetime < Duration::from_secs(1) {
+                    self.refuse(&format!("layouts.{name}.{what}"), "at least 1s");
+                }
+            }
+            let rules = LayoutRules {
+                name,
+                tokens: TokenRules {
+                    access_lifetime: layout.access_lifetime,
+                    refresh_lifetime: layout.refresh_lifetime,
+                    names: layout.names,
+                    rotation: layout.rotation,
+                },
+            };
+            if layout.enabled
+                && let Some(dialect) = dialect(settings, name)
+            {
+                layouts.push((*name, dialect, rules));
+            }
+        }
+        layouts
+    }
+
+    fn rest(&mut self, settings: &Settings, options: &Options) {
+        self.one_of("accounts.owner", &settings.accounts.owner, &["auto", "avain", "django"]);
+        let hashes = ["auto", "argon2id", "pbkdf2_sha256"];
+        self.one_of("passwords.algorithm", &settings.passwords.algorithm, &hashes);
+        if !(64 * 1024..=256 << 20).contains(&settings.passwords.argon2_memory.0) {
+            self.refuse("passwords.argon2_memory", "between 64KiB and 256MiB");
+        }
+        if !(1..=50).contains(&settings.passwords.argon2_passes) {
+            self.refuse("passwords.argon2_passes", "between 1 and 50");
+        }
+        if settings.passwords.pbkdf2_iterations > 5_000_000 {
+            self.refuse("passwords.pbkdf2_iterations", "at most 5,000,000");
+        }
+        self.one_of("log.format", &settings.log.format, &["auto", "human", "json"]);
+        if let Err(why) = telemetry::check_filter(&settings.log.level) {
+            self.refuse("log.level", why);
+        }
+        if settings.server.listen.0.is_empty() {
+            self.refuse("server.listen", "names nothing to listen on");
+        }
+        if settings.server.max_head.0 < 8192 {
+            self.refuse("server.max_head", "at least 8KiB");
+        }
+        for (name, value) in [
+            ("server.max_connections", settings.server.max_connections),
+            ("server.max_in_flight", settings.server.max_in_flight),
+            ("database.pool", settings.database.pool),
+            ("database.readers", settings.database.readers),
+            ("passwords.queue", settings.passwords.queue),
+        ] {
+            if value == 0 || value > 1_000_000 {
+                self.refuse(name, "between 1 and 1,000,000");
+            }
+        }
+        if let Err(error) = options.engine() {
+            self.refuse("database.url", error);
+        }
+        if let Some(master) = &settings.keys.master.0
+            && let Err(error) = MasterKey::parse(master.expose())
+        {
+            self.refuse("keys.master", error);
+        }
+        for (name, value) in [
+            ("keys.import", &settings.keys.import.0),
+            ("gate.phantom_key", &settings.gate.phantom_key.0),
+        ] {
+            if let Err(StartError::Configuration(lines)) = read_key(name, value.as_ref()) {
+                self.0.extend(lines);
+            }
+        }
+    }
+}

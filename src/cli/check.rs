@@ -1,0 +1,80 @@
+//! `avain check`: everything that is wrong, and what is unsafe in production.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::app::{Plan, StartError};
+use crate::base::clock::{Clock as _, SystemClock};
+use crate::base::random::SystemRandom;
+use crate::cli::{Failure, complain, say, say_json};
+use crate::flow::keys::KeyRoom;
+use crate::settings::Settings;
+use crate::store::migrate::{self, Status};
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    /// Judge the settings only; do not ask the database.
+    #[arg(long)]
+    offline: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn check(settings: Settings, args: CheckArgs) -> Result<ExitCode, Failure> {
+    let plan = Plan::new(settings).map_err(Failure::Usage)?;
+    let mut warnings = plan.warnings();
+    let mut faults = Vec::new();
+    let mut wrong = Vec::new();
+    if !args.offline {
+        match ask_database(&plan, &mut warnings).await {
+            Ok(()) => {}
+            Err(StartError::Configuration(lines)) => wrong.extend(lines),
+            Err(StartError::Fault(line)) => faults.push(line),
+        }
+    }
+    if args.json {
+        say_json(&json!({ "wrong": wrong, "faults": faults, "warnings": warnings }))?;
+    } else {
+        for line in wrong.iter().chain(&faults) {
+            complain(line);
+        }
+        for line in &warnings {
+            say(&format!("warning: {line}"))?;
+        }
+        if wrong.is_empty() && faults.is_empty() {
+            say("The configuration is right.")?;
+        }
+    }
+    Ok(ExitCode::from(match (wrong.is_empty(), faults.is_empty()) {
+        (false, _) => 64,
+        (true, false) => 1,
+        (true, true) => 0,
+    }))
+}
+
+async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), StartError> {
+    let store = plan.open_store()?;
+    let status = migrate::status(&store).await;
+    match status.map_err(|error| StartError::Fault(format!("database: {error}")))? {
+        Status::Current => {}
+        Status::Newer(version) => warnings.push(format!(
+            "database: a newer avain has migrated it, to version {version}; this one still runs"
+        )),
+        Status::Pending(names) => {
+            warnings.push(format!("database: missing migrations: {}", names.join(", ")));
+            return Ok(());
+        }
+    }
+    let random = SystemRandom::new();
+    let master = plan.master_key(&random)?;
+    let room = KeyRoom { store: &store, master: &master, random: &random, now: SystemClock.now() };
+    let keys = room.list().await.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
+    if !keys.is_empty() {
+        room.ring(0).await.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
+    }
+    store.close().await;
+    Ok(())
+}

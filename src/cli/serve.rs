@@ -1,0 +1,92 @@
+//! `avain serve`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::{App, Plan};
+use crate::base::clock::SystemClock;
+use crate::base::random::SystemRandom;
+use crate::cli::Failure;
+use crate::server::{self, Face, Listener};
+use crate::telemetry::{self, Format};
+
+pub(super) fn serve(plan: Plan) -> Result<ExitCode, Failure> {
+    let settings = plan.settings();
+    let format = Format::parse(&settings.log.format).unwrap_or(Format::Json);
+    telemetry::start(format, &settings.log.level);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if settings.server.workers > 0 {
+        runtime.worker_threads(settings.server.workers);
+    }
+    let runtime = runtime.enable_all().build().map_err(Failure::fault)?;
+    runtime.block_on(run(plan))
+}
+
+async fn run(plan: Plan) -> Result<ExitCode, Failure> {
+    let settings = plan.settings().clone();
+    for warning in plan.warnings() {
+        tracing::warn!("{warning}");
+    }
+    // Before anything else is done: a stop during the start must be heard too.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::fault)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::fault)?;
+
+    let app = App::start(plan, Arc::new(SystemClock), Arc::new(SystemRandom::new())).await?;
+    let (stop, stopping) = watch::channel(false);
+    let mut faces = Vec::new();
+    for listen in &settings.server.listen.0 {
+        faces.push((Face::Public, listen.clone()));
+    }
+    if let Some(listen) = &settings.server.operations.0 {
+        faces.push((Face::Operations, listen.clone()));
+    }
+    let mut open = Vec::new();
+    for (face, listen) in faces {
+        let listener = Listener::open(&listen, app.connections.unix_mode).await;
+        open.push((face, listen, listener.map_err(Failure::Fault)?));
+    }
+    let mut public = JoinSet::new();
+    let mut operations = JoinSet::new();
+    for (face, listen, listener) in open {
+        tracing::info!(%listen, ?face, "listening");
+        let service = Arc::clone(&app.service);
+        let serving = server::serve(service, listener, face, app.connections, stopping.clone());
+        match face {
+            Face::Public => public.spawn(serving),
+            Face::Operations => operations.spawn(serving),
+        };
+    }
+    let heard = tokio::spawn(Arc::clone(&app.background).hear(app.feed, stopping.clone()));
+    let tidied = tokio::spawn(Arc::clone(&app.background).tidy(stopping));
+    notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: answering what was asked");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    server::begin_stop(&app.service, &stop);
+    let drained = tokio::time::timeout(settings.server.drain_timeout, public.join_all()).await;
+    if drained.is_err() {
+        tracing::warn!("some requests were not answered in time; they are cut off");
+    }
+    operations.abort_all();
+    heard.abort();
+    tidied.abort();
+    app.service.context.store.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells systemd, where it asked for that.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}

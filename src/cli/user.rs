@@ -1,0 +1,501 @@
+//! `avain user …` and `avain createsuperuser`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::account::account::Account;
+use crate::account::hashing::Hashing;
+use crate::account::password::StoredPassword;
+use crate::base::secret::Secret;
+use crate::cli::{Failure, Tools, prompt, say, say_json};
+use crate::flow::administer::{self, AccountDraft, Deleted};
+use crate::settings::Settings;
+use crate::store::accounts::{self, Edit};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Make an account.
+    Create {
+        /// Its user name: letters, digits and @ . + - _
+        name: String,
+        #[command(flatten)]
+        about: About,
+        /// May enter the administration.
+        #[arg(long)]
+        staff: bool,
+        /// May do everything.
+        #[arg(long)]
+        superuser: bool,
+        /// Switched off from the start.
+        #[arg(long)]
+        inactive: bool,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make many accounts: one JSON object a line on standard input.
+    #[command(after_help = "Each line: {\"username\": …, \"email\": …, \"password\": … or null, \
+        \"first_name\": …, \"last_name\": …, \"is_active\": …, \"is_staff\": …, \"is_superuser\": …}; all but \
+        username may be left out. \"encoded\" in place of \"password\" takes a hash as Django stores it.")]
+    Import {
+        /// `-`: standard input.
+        #[arg(default_value = "-")]
+        source: String,
+    },
+    /// List accounts in the order of their ids.
+    List {
+        /// Only those with larger ids.
+        #[arg(long, default_value_t = 0, value_name = "ID")]
+        after: i32,
+        /// At most so many.
+        #[arg(long, default_value_t = 1000)]
+        limit: i64,
+        /// Print JSON, one object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one account.
+    Show {
+        /// Its user name.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change what an account says about itself, and what it may do.
+    Edit {
+        /// Its user name.
+        name: String,
+        #[command(flatten)]
+        about: About,
+        /// May enter the administration: true or false.
+        #[arg(long)]
+        staff: Option<bool>,
+        /// May do everything: true or false.
+        #[arg(long)]
+        superuser: Option<bool>,
+    },
+    /// Give an account another password. Ends everything it is signed in to.
+    SetPassword {
+        /// Its user name.
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Switch an account on.
+    Activate {
+        /// Its user name.
+        name: String,
+    },
+    /// Switch an account off. Its tokens and keys are refused at once.
+    Deactivate {
+        /// Its user name.
+        name: String,
+    },
+    /// End everything that an account is signed in to; its API key stays.
+    SignOut {
+        /// Its user name.
+        name: String,
+    },
+    /// Delete an account. Where Django owns the accounts, it is switched off and loses every credential.
+    Delete {
+        /// Its user name.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Args, Debug, Default)]
+pub(super) struct About {
+    /// Its mail address.
+    #[arg(long)]
+    email: Option<String>,
+    /// Its first name.
+    #[arg(long)]
+    first_name: Option<String>,
+    /// Its last name.
+    #[arg(long)]
+    last_name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[group(required = false, multiple = false)]
+pub(super) struct PasswordArgs {
+    /// Read the password from standard input, in one line; otherwise it is asked for.
+    #[arg(long)]
+    password_stdin: bool,
+    /// No password: nobody can sign in with one.
+    #[arg(long, visible_alias = "unusable")]
+    no_password: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct SuperuserArgs {
+    /// Its user name.
+    #[arg(long)]
+    username: Option<String>,
+    /// Its mail address.
+    #[arg(long)]
+    email: Option<String>,
+    /// Ask nothing: take what is not given from `DJANGO_SUPERUSER_USERNAME`, `…_EMAIL` and `…_PASSWORD`,
+    /// or the same with `AVAIN_SUPERUSER_`.
+    #[arg(long, visible_alias = "noinput")]
+    no_input: bool,
+}
+
+/// What the environment says about a superuser, as Django's command reads it.
+pub(super) fn superuser_environment(environment: &BTreeMap<String, String>) -> Superuser {
+    let find = |name: &str| {
+        ["AVAIN", "DJANGO"]
+            .iter()
+            .find_map(|prefix| environment.get(&format!("{prefix}_SUPERUSER_{name}")).cloned())
+    };
+    Superuser {
+        username: find("USERNAME"),
+        email: find("EMAIL"),
+        password: find("PASSWORD").map(Secret::new),
+    }
+}
+
+/// A superuser as far as it is known.
+pub(super) struct Superuser {
+    username: Option<String>,
+    email: Option<String>,
+    password: Option<Secret<String>>,
+}
+
+pub(super) async fn createsuperuser(
+    settings: Settings,
+    args: SuperuserArgs,
+    given: Superuser,
+) -> Result<ExitCode, Failure> {
+    let tools = Tools::open(settings).await?;
+    let missing = |what: &str| {
+        Failure::usage(format!(
+            "--no-input needs {what}: set DJANGO_SUPERUSER_{}",
+            what.to_uppercase()
+        ))
+    };
+    let username = match (args.username.or(given.username), args.no_input) {
+        (Some(username), _) => username,
+        (None, true) => return Err(missing("username")),
+        (None, false) => prompt::line("Username", "")?,
+    };
+    let email = match (args.email.or(given.email), args.no_input) {
+        (Some(email), _) => email,
+        (None, true) => String::new(),
+        (None, false) => prompt::line("Email address (may be empty)", "")?,
+    };
+    let password = match (given.password, args.no_input) {
+        (Some(password), true) => password,
+        (None, true) => return Err(missing("password")),
+        (_, false) => prompt::new_password()?,
+    };
+    let password = hash(&*hashing(&tools).await?, password).await?;
+    let draft = AccountDraft {
+        username: username.clone(),
+        email,
+        first_name: String::new(),
+        last_name: String::new(),
+        password,
+        is_active: true,
+        is_staff: true,
+        is_superuser: true,
+    };
+    administer::create(&tools.store, draft, tools.clock.now()).await.map_err(Failure::fault)?;
+    say(&format!("Superuser {username} created."))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<ExitCode, Failure> {
+    let tools = Tools::open(settings).await?;
+    let store = &tools.store;
+    let now = tools.clock.now();
+    match command {
+        UserCommand::Create { name, about, staff, superuser, inactive, password, json } => {
+            let password = read_password(&tools, &password).await?;
+            let draft = AccountDraft {
+                username: name.clone(),
+                email: about.email.unwrap_or_default(),
+                first_name: about.first_name.unwrap_or_default(),
+                last_name: about.last_name.unwrap_or_default(),
+                password,
+                is_active: !inactive,
+                is_staff: staff,
+                is_superuser: superuser,
+            };
+            let id = administer::create(store, draft, now).await.map_err(Failure::fault)?;
+            if json {
+                say_json(&json!({ "id": id.get(), "username": name }))?;
+            } else {
+                say(&format!("Account {name} created, id {id}."))?;
+            }
+        }
+        UserCommand::Import { source } => import(&tools, &source).await?,
+        UserCommand::List { after, limit, json } => {
+            let page = accounts::page_after(store, after, limit.clamp(1, 100_000)).await;
+            let page = page.map_err(Failure::fault)?;
+            // The row that django-guardian keeps for nobody is no account of anybody.
+            for account in page.iter().filter(|account| account.username != "AnonymousUser") {
+                if json {
+                    say_json(&describe(account))?;
+                } else {
+                    say(&summary(account))?;
+                }
+            }
+        }
+        UserCommand::Show { name, json } => {
+            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
+            if json {
+                say_json(&describe(&account))?;
+            } else if let Value::Object(fields) = describe(&account) {
+                for (field, value) in fields {
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    say(&format!("{field:<14}{value}"))?;
+                }
+            }
+        }
+        UserCommand::Edit { name, about, staff, superuser } => {
+            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
+            let flags = (staff.is_some() || superuser.is_some()).then(|| {
+                (staff.unwrap_or(account.is_staff), superuser.unwrap_or(account.is_superuser))
+            });
+            let edit = Edit {
+                email: about.email.unwrap_or(account.email),
+                first_name: about.first_name.unwrap_or(account.first_name),
+                last_name: about.last_name.unwrap_or(account.last_name),
+                flags,
+            };
+            administer::edit(store, account.id, &edit, now).await.map_err(Failure::fault)?;
+            say(&format!("Account {name} changed."))?;
+        }
+        UserCommand::SetPassword { name, password } => {
+            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
+            let password = read_password(&tools, &password).await?;
+            administer::set_password(store, account.id, &password, now)
+                .await
+                .map_err(Failure::fault)?;
+            say(&format!("Account {name} has another password and is signed out everywhere."))?;
+        }
+        UserCommand::Activate { name } => {
+            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
+            let changed = administer::set_active(store, account.id, true, now)
+                .await
+                .map_err(Failure::fault)?;
+            let state = if changed { "is switched on" } else { "was on already" };
+            say(&format!("Account {name} {state}."))?;
+        }
+        UserCommand::Deactivate { name } => {
+            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
+            let changed = administer::set_active(store, account.id, false, now)
+                .await
+                .map_err(Failure::fault)?;
+            let state = if changed { "is switched off" } else { "was off already" };
+            say(&format!("Account {name} {state}."))?;
+        }
+        UserCommand::SignOut { name } => {
+            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
+            administer::sign_out_everywhere(store, account.id, now)
+                .await
+                .map_err(Failure::fault)?;
+            say(&format!("Account {name} is signed out everywhere."))?;
+        }
+        UserCommand::Delete { name, yes } => delete(&tools, &name, yes).await?,
+    }
+    tools.store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn delete(tools: &Tools, name: &str, yes: bool) -> Result<(), Failure> {
+    let account = administer::find(&tools.store, name).await.map_err(Failure::fault)?;
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::usage("say --yes to delete without being asked"));
+        }
+        if prompt::line(&format!("Delete account {name} and all that hangs on it? yes/no"), "no")?
+            != "yes"
+        {
+            return say("Nothing was deleted.");
+        }
+    }
+    let owner = tools.plan.owner(&tools.store).await?;
+    let deleted = administer::delete(
+        &tools.store,
+        owner,
+        account.id,
+        tools.clock.now(),
+        tools.random.as_ref(),
+    )
+    .await
+    .map_err(Failure::fault)?;
+    match deleted {
+        Deleted::Removed => say(&format!("Account {name} is deleted.")),
+        Deleted::Deactivated => say(&format!(
+            "Account {name} is switched off and has no credentials; Django's tables keep its row."
+        )),
+    }
+}
+
+/// An account on a line of an import.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Imported {
+    username: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: Option<String>,
+    #[serde(default)]
+    encoded: Option<String>,
+    #[serde(default)]
+    first_name: String,
+    #[serde(default)]
+    last_name: String,
+    #[serde(default = "yes")]
+    is_active: bool,
+    #[serde(default)]
+    is_staff: bool,
+    #[serde(default)]
+    is_superuser: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
+    let reader: Box<dyn std::io::BufRead + Send> = if source == "-" {
+        Box::new(std::io::BufReader::new(std::io::stdin()))
+    } else {
+        let file = std::fs::File::open(source);
+        let file =
+            file.map_err(|error| Failure::usage(format!("cannot read {source}: {error}")))?;
+        Box::new(std::io::BufReader::new(file))
+    };
+    let hashing = hashing(tools).await?;
+    let mut made = 0_usize;
+    let mut refused = 0_usize;
+    for (number, line) in reader.lines().enumerate() {
+        let number = number + 1;
+        let line = line.map_err(|error| Failure::usage(format!("line {number}: {error}")))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let imported: Imported = match serde_json::from_str(&line) {
+            Ok(imported) => imported,
+            Err(error) => {
+                super::complain(&format!("line {number}: {error}"));
+                refused += 1;
+                continue;
+            }
+        };
+        let password = match (imported.password, imported.encoded) {
+            (Some(password), None) => hash(&hashing, Secret::new(password)).await?,
+            (None, Some(encoded)) => StoredPassword::new(encoded),
+            (None, None) => StoredPassword::unusable(tools.random.as_ref()),
+            (Some(_), Some(_)) => {
+                super::complain(&format!("line {number}: give password or encoded, not both"));
+                refused += 1;
+                continue;
+            }
+        };
+        let draft = AccountDraft {
+            username: imported.username,
+            email: imported.email,
+            first_name: imported.first_name,
+            last_name: imported.last_name,
+            password,
+            is_active: imported.is_active,
+            is_staff: imported.is_staff,
+            is_superuser: imported.is_superuser,
+        };
+        match administer::create(&tools.store, draft, tools.clock.now()).await {
+            Ok(_) => made += 1,
+            Err(administer::AdministrationError::Refused(why)) => {
+                super::complain(&format!("line {number}: {why}"));
+                refused += 1;
+            }
+            Err(error) => return Err(Failure::fault(error)),
+        }
+    }
+    say(&format!("{made} accounts made, {refused} lines refused."))?;
+    if refused > 0 { Err(Failure::fault("some lines were refused")) } else { Ok(()) }
+}
+
+async fn hashing(tools: &Tools) -> Result<Arc<Hashing>, Failure> {
+    Ok(tools.plan.hashing(&tools.store, Arc::clone(&tools.random)).await?)
+}
+
+async fn hash(hashing: &Hashing, password: Secret<String>) -> Result<StoredPassword, Failure> {
+    if password.expose().contains('\0') {
+        return Err(Failure::usage("a password must not hold a NUL character"));
+    }
+    hashing.hash(password).await.map_err(Failure::fault)
+}
+
+async fn read_password(tools: &Tools, args: &PasswordArgs) -> Result<StoredPassword, Failure> {
+    if args.no_password {
+        return Ok(StoredPassword::unusable(tools.random.as_ref()));
+    }
+    let password = if args.password_stdin {
+        prompt::password_from_stdin()?
+    } else if std::io::stdin().is_terminal() {
+        prompt::new_password()?
+    } else {
+        return Err(Failure::usage(
+            "say --password-stdin or --no-password where nobody can be asked",
+        ));
+    };
+    hash(&*hashing(tools).await?, password).await
+}
+
+fn summary(account: &Account) -> String {
+    let mut marks = Vec::new();
+    if !account.is_active {
+        marks.push("off");
+    }
+    if account.is_staff {
+        marks.push("staff");
+    }
+    if account.is_superuser {
+        marks.push("superuser");
+    }
+    format!(
+        "{:>8}  {:<30}  {:<30}  {}",
+        account.id.get(),
+        account.username,
+        account.email,
+        marks.join(", ")
+    )
+}
+
+fn describe(account: &Account) -> Value {
+    json!({
+        "id": account.id.get(),
+        "username": account.username,
+        "email": account.email,
+        "first_name": account.first_name,
+        "last_name": account.last_name,
+        "is_active": account.is_active,
+        "is_staff": account.is_staff,
+        "is_superuser": account.is_superuser,
+        "date_joined": shown(account.date_joined),
+        "last_login": account.last_login.map(shown),
+    })
+}
+
+/// A moment as RFC 3339 writes it.
+pub(super) fn shown(at: crate::base::clock::Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.micros())
+        .map_or_else(|_| String::new(), |at| at.to_string())
+}

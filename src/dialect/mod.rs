@@ -1,0 +1,169 @@
+//! How requests and answers are spelt. An endpoint is what we do; a dialect is how one of the peers says
+//! it. The trait's default methods behave like Django REST framework; each dialect overrides what differs.
+
+pub mod drf;
+pub mod form;
+pub mod metax;
+pub mod simplejwt;
+pub mod words;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::dialect::form::{Reader, Submission, TextField};
+use crate::dialect::words::Words;
+use crate::flow::{Credentials, Refusal, RenewedTokens, TokenPair};
+use crate::token::credential::Denial;
+use crate::token::opaque::ClassicKey;
+
+/// What a client can ask for. Closed: `http` matches it exhaustively.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A token pair for a user name and a password, or for a browser session.
+    ObtainPair,
+    /// A new access token (and a new refresh token, under rotation) for a refresh token.
+    RefreshPair,
+    /// Whether a token is good.
+    VerifyToken,
+    /// Taking back a refresh token and its family.
+    BlacklistToken,
+    /// The account's API key for a user name and a password.
+    ObtainKey,
+}
+
+impl Endpoint {
+    /// Its name in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ObtainPair => "obtain_pair",
+            Self::RefreshPair => "refresh_pair",
+            Self::VerifyToken => "verify_token",
+            Self::BlacklistToken => "blacklist_token",
+            Self::ObtainKey => "obtain_key",
+        }
+    }
+}
+
+/// An answer: everything about it that a dialect decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The JSON body; `None` for none at all.
+    pub body: Option<Value>,
+    /// Whether the `WWW-Authenticate` challenge of the dialect belongs to it.
+    pub challenge: bool,
+    /// Seconds for `Retry-After`.
+    pub retry_after: Option<u64>,
+}
+
+impl Answer {
+    /// An answer with a JSON body.
+    #[must_use]
+    pub const fn json(status: StatusCode, body: Value) -> Self {
+        Self { status, body: Some(body), challenge: false, retry_after: None }
+    }
+
+    /// An answer `{"detail": …}`.
+    #[must_use]
+    pub fn detail(status: StatusCode, detail: &str) -> Self {
+        Self::json(status, json!({ "detail": detail }))
+    }
+
+    /// 401 with the challenge of the dialect.
+    #[must_use]
+    pub const fn unauthenticated(body: Value) -> Self {
+        let status = StatusCode::UNAUTHORIZED;
+        Self { status, body: Some(body), challenge: true, retry_after: None }
+    }
+}
+
+/// One of the peers' ways of speaking.
+pub trait Dialect: Send + Sync {
+    /// The texts that Django REST framework says.
+    fn words(&self) -> &'static Words;
+
+    /// The value of `WWW-Authenticate` on its 401 answers.
+    fn challenge(&self) -> &str;
+
+    /// Whether a bad `Authorization` header is refused even where none is needed (CONTRACT.md 2.3).
+    fn judges_authorization(&self) -> bool {
+        false
+    }
+
+    /// A user name and a password; both trimmed, as Django REST framework's `CharField` does.
+    fn read_credentials(&self, submission: &Submission) -> Result<Credentials, Answer> {
+        read_credentials(self.words(), submission, true)
+    }
+
+    /// The refresh token of a request.
+    fn read_refresh(&self, submission: &Submission) -> Result<String, Answer> {
+        read_one(self.words(), submission, "refresh")
+    }
+
+    /// The token that a request wants verified.
+    fn read_token(&self, submission: &Submission) -> Result<String, Answer> {
+        read_one(self.words(), submission, "token")
+    }
+
+    /// A new token pair.
+    fn pair(&self, pair: &TokenPair) -> Answer {
+        let body = json!({ "refresh": pair.refresh.expose(), "access": pair.access.expose() });
+        Answer::json(StatusCode::OK, body)
+    }
+
+    /// What a refresh gives.
+    fn renewed(&self, renewed: &RenewedTokens) -> Answer {
+        let body = match &renewed.refresh {
+            Some(refresh) => {
+                json!({ "access": renewed.access.expose(), "refresh": refresh.expose() })
+            }
+            None => json!({ "access": renewed.access.expose() }),
+        };
+        Answer::json(StatusCode::OK, body)
+    }
+
+    /// The API key of an account.
+    fn api_key(&self, key: &ClassicKey) -> Answer {
+        Answer::json(StatusCode::OK, json!({ "token": key.expose() }))
+    }
+
+    /// Done, with nothing to say.
+    fn done(&self) -> Answer {
+        Answer::json(StatusCode::OK, json!({}))
+    }
+
+    /// A refused request.
+    fn refuse(&self, endpoint: Endpoint, refusal: &Refusal) -> Answer;
+
+    /// A refused credential in `Authorization`.
+    fn deny(&self, denial: Denial) -> Answer {
+        drf::deny(self.words(), denial)
+    }
+}
+
+/// A user name and a password, under the names that Django gives them.
+fn read_credentials(
+    words: &'static Words,
+    submission: &Submission,
+    trim_password: bool,
+) -> Result<Credentials, Answer> {
+    let mut reader = Reader::new(words, submission)?;
+    let username = reader.text(&TextField::required("username"));
+    let password =
+        reader.text(&TextField { trim: trim_password, ..TextField::required("password") });
+    reader.finish()?;
+    Ok(Credentials { username, password: crate::base::secret::Secret::new(password) })
+}
+
+fn read_one(
+    words: &'static Words,
+    submission: &Submission,
+    name: &'static str,
+) -> Result<String, Answer> {
+    let mut reader = Reader::new(words, submission)?;
+    let value = reader.text(&TextField::required(name));
+    reader.finish()?;
+    Ok(value)
+}

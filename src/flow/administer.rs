@@ -1,0 +1,187 @@
+//! What operators do to accounts. Every change that takes something away reaches running services.
+
+use crate::account::account::{Account, AccountId};
+use crate::account::password::StoredPassword;
+use crate::account::username::Username;
+use crate::base::clock::Timestamp;
+use crate::base::random::Random;
+use crate::store::accounts::Owner;
+use crate::store::accounts::{self, Edit, NewAccount};
+use crate::store::refresh_families::EndReason;
+use crate::store::{Store, StoreError, api_keys};
+
+/// Why an operator's wish was refused: a sentence for a person.
+#[derive(Debug)]
+pub enum AdministrationError {
+    /// The store did not answer, or refused.
+    Store(StoreError),
+    /// It cannot be done.
+    Refused(String),
+}
+
+impl std::fmt::Display for AdministrationError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<StoreError> for AdministrationError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// An account to be made.
+#[derive(Debug)]
+pub struct AccountDraft {
+    /// Its user name.
+    pub username: String,
+    /// Its address, empty for none.
+    pub email: String,
+    /// Its given name.
+    pub first_name: String,
+    /// Its family name.
+    pub last_name: String,
+    /// Its password, hashed.
+    pub password: StoredPassword,
+    /// Whether it is switched on.
+    pub is_active: bool,
+    /// Whether it may enter the administration.
+    pub is_staff: bool,
+    /// Whether it may do everything.
+    pub is_superuser: bool,
+}
+
+/// Makes an account.
+pub async fn create(
+    store: &Store,
+    draft: AccountDraft,
+    now: Timestamp,
+) -> Result<AccountId, AdministrationError> {
+    let username = Username::parse(&draft.username)
+        .map_err(|error| AdministrationError::Refused(error.to_string()))?;
+    for (what, value, longest) in [
+        ("e-mail address", &draft.email, 254),
+        ("first name", &draft.first_name, 150),
+        ("last name", &draft.last_name, 150),
+    ] {
+        refuse_odd(what, value, longest)?;
+    }
+    let new = NewAccount {
+        username: username.as_str(),
+        email: &draft.email,
+        first_name: &draft.first_name,
+        last_name: &draft.last_name,
+        password: &draft.password,
+        is_active: draft.is_active,
+        is_staff: draft.is_staff,
+        is_superuser: draft.is_superuser,
+        joined: now,
+    };
+    match accounts::create(store, &new).await {
+        Ok(id) => Ok(id),
+        Err(StoreError::Unique(_)) => Err(AdministrationError::Refused(format!(
+            "there is an account {} already",
+            username.as_str()
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn refuse_odd(what: &str, value: &str, longest: usize) -> Result<(), AdministrationError> {
+    if value.chars().count() > longest {
+        return Err(AdministrationError::Refused(format!(
+            "the {what} has more than {longest} characters"
+        )));
+    }
+    if value.contains('\0') {
+        return Err(AdministrationError::Refused(format!("the {what} holds a NUL character")));
+    }
+    Ok(())
+}
+
+/// The account of that name.
+pub async fn find(store: &Store, username: &str) -> Result<Account, AdministrationError> {
+    accounts::find_by_username(store, username)
+        .await?
+        .ok_or_else(|| AdministrationError::Refused(format!("there is no account {username}")))
+}
+
+/// Gives an account another password, or an unusable one, and ends all its families.
+pub async fn set_password(
+    store: &Store,
+    account: AccountId,
+    password: &StoredPassword,
+    now: Timestamp,
+) -> Result<(), AdministrationError> {
+    Ok(accounts::set_password(store, account, password, now).await?)
+}
+
+/// Switches an account on, or off; off ends all its families. Gives whether that changed anything.
+pub async fn set_active(
+    store: &Store,
+    account: AccountId,
+    active: bool,
+    now: Timestamp,
+) -> Result<bool, AdministrationError> {
+    Ok(accounts::set_active(store, account, active, now).await?)
+}
+
+/// Changes what an account says about itself.
+pub async fn edit(
+    store: &Store,
+    account: AccountId,
+    edit: &Edit,
+    now: Timestamp,
+) -> Result<(), AdministrationError> {
+    refuse_odd("e-mail address", &edit.email, 254)?;
+    refuse_odd("first name", &edit.first_name, 150)?;
+    refuse_odd("last name", &edit.last_name, 150)?;
+    Ok(accounts::edit(store, account, edit, now).await?)
+}
+
+/// How an account was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// The row is gone.
+    Removed,
+    /// The row stays, switched off, without any credential: Django's tables refer to it.
+    Deactivated,
+}
+
+/// Deletes an account and everything of ours that hangs on it. Where Django owns the accounts, its own
+/// tables refer to the row, so the account is switched off and loses every credential instead.
+pub async fn delete(
+    store: &Store,
+    owner: Owner,
+    account: AccountId,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<Deleted, AdministrationError> {
+    if owner == Owner::Django {
+        accounts::set_active(store, account, false, now).await?;
+        accounts::set_password(store, account, &StoredPassword::unusable(random), now).await?;
+        api_keys::delete_of_account(store, account, now).await?;
+        return Ok(Deleted::Deactivated);
+    }
+    match accounts::delete(store, account, now).await {
+        Ok(()) => Ok(Deleted::Removed),
+        Err(StoreError::ForeignKey(_)) => Err(AdministrationError::Refused(
+            "other tables refer to this account: deactivate it instead, or delete it in Django's admin"
+                .to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends all families of an account: signed out everywhere. API keys stay.
+pub async fn sign_out_everywhere(
+    store: &Store,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), AdministrationError> {
+    Ok(accounts::revoke_all(store, account, EndReason::Administration, now).await?)
+}

@@ -1,0 +1,147 @@
+//! Refreshing: a refresh token for an access token, and under rotation for its successor.
+
+use crate::account::account::AccountId;
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::flow::{Context, Error, Fault, LayoutRules, Refusal, RenewedTokens};
+use crate::store::refresh_families::EndReason;
+use crate::store::{accounts, refresh_families};
+use crate::token::authenticated::Authenticated;
+use crate::token::claims::{FamilyId, Kind};
+use crate::token::refresh::{Family, Renewal, Standing};
+use crate::token::verify::{self, Rejection, Scratch, Subject, VerifiedToken};
+
+/// Answers a refresh token. The rules are told in [`crate::token::refresh`].
+pub async fn refresh(
+    context: &Context,
+    layout: &LayoutRules,
+    presented: &str,
+) -> Result<RenewedTokens, Error> {
+    let now = context.now();
+    let ring = context.ring.load_full();
+    let mut scratch = Box::<Scratch>::default();
+    let token =
+        verify::verify(&ring, &context.expectations, presented.as_bytes(), now, &mut scratch)?;
+    let (family_id, digest) = identify(&token)?;
+    let issuer = context.issuer(&ring, &layout.tokens, now);
+
+    let family = find_or_adopt(context, layout, &token, family_id, &digest, now).await?;
+    let complete = token.require(Kind::Refresh);
+    if family.ended {
+        return Err(Rejection::Revoked.into());
+    }
+    complete?;
+    if !family.account_is_active {
+        return Err(Refusal::OwnerInactive.into());
+    }
+    let standing = family.standing(&digest, context.refresh_grace, now);
+    if standing == Standing::Reused {
+        return Err(reused(context, &family, now).await);
+    }
+
+    if layout.tokens.rotation && standing == Standing::Current {
+        let stamp = issuer.refresh_stamp(family.ends_at);
+        let rotated =
+            refresh_families::rotate(&context.store, family_id, &digest, &stamp, now).await?;
+        if let Some(rotated) = rotated {
+            let renewal = Renewal::rotated(&token, &rotated)
+                .ok_or(Error::Fault(Fault::Broken("a rotated family does not know its token")))?;
+            let who = Authenticated::by_renewal(renewal);
+            let refresh = Some(issuer.refresh(&who, &stamp)?);
+            return Ok(RenewedTokens { access: issuer.access(&who)?, refresh });
+        }
+    }
+    // Not rotating, a retry, or somebody else has rotated in between: judged by the family as it is now.
+    let family = if standing == Standing::Current && layout.tokens.rotation {
+        refresh_families::find(&context.store, family_id).await?.ok_or(Rejection::Revoked)?
+    } else {
+        family
+    };
+    let Some(renewal) = Renewal::accepted(&token, &family, context.refresh_grace, now) else {
+        return Err(if family.ended {
+            Rejection::Revoked.into()
+        } else if family.account_is_active {
+            reused(context, &family, now).await
+        } else {
+            Refusal::OwnerInactive.into()
+        });
+    };
+    let who = Authenticated::by_renewal(renewal);
+    let refresh =
+        if layout.tokens.rotation { Some(issuer.refresh(&who, &family.successor)?) } else { None };
+    Ok(RenewedTokens { access: issuer.access(&who)?, refresh })
+}
+
+/// The family of a refresh token and the digest of its `jti`; refuses tokens that cannot have one.
+pub(super) fn identify(token: &VerifiedToken<'_>) -> Result<(FamilyId, Digest), Rejection> {
+    // An access token is of the wrong kind before it is anything else: its `jti` is no part of a family.
+    if !token.is(Kind::Refresh) {
+        token.require(Kind::Refresh)?;
+    }
+    match (token.family(), token.token_id()) {
+        (Some(family), Some(token_id)) => Ok((family, Digest::of(token_id.as_bytes()))),
+        _ => {
+            token.require(Kind::Refresh)?;
+            Err(Rejection::NoTokenId)
+        }
+    }
+}
+
+/// The family, which a token from before the change-over begins by being used: only under a key that was
+/// imported, and only where the token can have been issued before that.
+pub(super) async fn find_or_adopt(
+    context: &Context,
+    layout: &LayoutRules,
+    token: &VerifiedToken<'_>,
+    family: FamilyId,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<Family, Error> {
+    if let Some(found) = refresh_families::find(&context.store, family).await? {
+        return Ok(found);
+    }
+    let Subject::Account(account) = token.subject() else { return Err(Rejection::Revoked.into()) };
+    let Some(owner) = accounts::standing(&context.store, AccountId::new(account), now).await?
+    else {
+        return Err(Refusal::OwnerInactive.into());
+    };
+    let adoptable = token.imported_at().is_some_and(|imported_at| token.issued_at() < imported_at)
+        && owner.revoked_before.is_none_or(|moment| token.begun_at() >= moment);
+    let (true, Some(expires_at), Some(token_id)) =
+        (adoptable, token.expires_at(), token.token_id())
+    else {
+        return Err(Rejection::Revoked.into());
+    };
+    token.require(Kind::Refresh)?;
+    let adopted = refresh_families::Adopted {
+        family,
+        account: owner.principal.id,
+        layout: layout.name,
+        begun_at: token.begun_at(),
+        ends_at: context.family_end(now),
+        digest: *digest,
+        token_id: token_id.to_owned(),
+        issued_at: token.issued_at(),
+        expires_at: Timestamp::from_seconds(expires_at),
+    };
+    refresh_families::adopt(&context.store, &adopted).await?;
+    let found = refresh_families::find(&context.store, family).await?;
+    found.ok_or(Error::Fault(Fault::Broken("an adopted family is not there")))
+}
+
+/// Ends a family of which somebody else holds a copy of a token.
+pub(super) async fn reused(context: &Context, family: &Family, now: Timestamp) -> Error {
+    match refresh_families::end(&context.store, family.id, EndReason::Reuse, now).await {
+        Ok(ended) => {
+            if ended {
+                tracing::warn!(
+                    account = family.account.get(),
+                    family = %family.id,
+                    "a refresh token was used again; its family is ended"
+                );
+            }
+            Rejection::Revoked.into()
+        }
+        Err(error) => error.into(),
+    }
+}

@@ -1,0 +1,36 @@
+//! Taking back: a refresh token, and with it its family and the access tokens of that.
+
+use crate::flow::refresh::{find_or_adopt, identify, reused};
+use crate::flow::{Context, Error, LayoutRules};
+use crate::store::refresh_families::{self, EndReason};
+use crate::token::claims::Kind;
+use crate::token::refresh::Standing;
+use crate::token::verify::{self, Rejection, Scratch};
+
+/// Ends the family of a refresh token. Holding the token is enough. A token that was taken back or
+/// replaced already is refused as such; one that somebody else must hold a copy of ends the family too.
+pub async fn revoke_refresh_token(
+    context: &Context,
+    layout: &LayoutRules,
+    presented: &str,
+) -> Result<(), Error> {
+    let now = context.now();
+    let ring = context.ring.load_full();
+    let mut scratch = Box::<Scratch>::default();
+    let token =
+        verify::verify(&ring, &context.expectations, presented.as_bytes(), now, &mut scratch)?;
+    let (family_id, digest) = identify(&token)?;
+    let family = find_or_adopt(context, layout, &token, family_id, &digest, now).await?;
+    if family.ended {
+        return Err(Rejection::Revoked.into());
+    }
+    token.require(Kind::Refresh)?;
+    if family.standing(&digest, context.refresh_grace, now) == Standing::Reused {
+        return Err(reused(context, &family, now).await);
+    }
+    if refresh_families::end(&context.store, family_id, EndReason::SignOut, now).await? {
+        Ok(())
+    } else {
+        Err(Rejection::Revoked.into())
+    }
+}

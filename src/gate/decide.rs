@@ -1,0 +1,262 @@
+//! The decision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+
+use crate::account::account::AccountId;
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::base::random::Random;
+use crate::gate::known::{Known, Memory, Phantom, Subject};
+use crate::gate::path;
+use crate::gate::policy::{Policy, Requirement};
+use crate::token::claims::Kind;
+use crate::token::credential::{Credential, Denial, Scheme, Schemes};
+use crate::token::issue;
+use crate::token::key::SigningKey;
+use crate::token::key_ring::KeyRing;
+use crate::token::opaque::ClassicKey;
+use crate::token::verify::{self, Expectations, Rejection, Scratch};
+
+/// What nginx asks about, as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'r> {
+    /// The method of the client's request.
+    pub method: &'r [u8],
+    /// The raw request target of the client's request.
+    pub uri: &'r [u8],
+    /// The client's `Authorization`.
+    pub authorization: Option<&'r [u8]>,
+}
+
+/// What is to be done with the client's request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Let it pass, as nobody in particular.
+    Anonymous,
+    /// Let it pass, as this account.
+    Allow(Allowed),
+    /// Do not let it pass.
+    Deny(Denial),
+    /// Not known yet: look this up, tell the gate, and ask again.
+    Ask(LookUp),
+    /// The gate cannot decide, by a fault of ours.
+    Unavailable,
+}
+
+/// Whom a request passes as.
+#[derive(Debug)]
+pub struct Allowed {
+    /// By which kind of credential.
+    pub scheme: Scheme,
+    pub(super) subject: Arc<Subject>,
+    pub(super) authorization: HeaderValue,
+}
+
+/// What the gate does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookUp {
+    /// How this account stands.
+    Account(AccountId),
+    /// Whose API key this is, and how that account stands.
+    ApiKey(ClassicKey),
+}
+
+/// How phantom tokens are made.
+pub struct PhantomMint {
+    /// Their own key.
+    pub key: SigningKey,
+    /// How long they live; they are renewed at half of it.
+    pub lifetime: Duration,
+    /// For their ids.
+    pub random: Arc<dyn Random>,
+}
+
+/// The gate.
+pub struct Gate {
+    /// What it remembers.
+    pub memory: Memory,
+    /// The keys in force.
+    pub ring: ArcSwap<KeyRing>,
+    /// What is expected of presented tokens.
+    pub expectations: Expectations,
+    /// Which credentials count.
+    pub schemes: Schemes,
+    /// Who may do what.
+    pub policy: Policy,
+    /// What the backend is handed.
+    pub phantoms: PhantomMint,
+}
+
+impl Gate {
+    /// Decides at `now`. `told` is the answer to the [`Verdict::Ask`] of the last try, if there was one: it
+    /// is believed for this request even where it cannot be remembered.
+    pub fn decide(&self, question: &Question<'_>, told: Option<&Told>, now: Timestamp) -> Verdict {
+        let mut room = path::Room::default();
+        let Ok(path) = path::read(question.uri, &mut room) else {
+            return Verdict::Deny(Denial::Forbidden);
+        };
+        let requirement = self.policy.requirement(question.method, path.decoded);
+        if path.raw != path.decoded
+            && self.policy.requirement(question.method, path.raw) != requirement
+        {
+            return Verdict::Deny(Denial::Forbidden);
+        }
+        let credential = match self.schemes.read(question.authorization) {
+            Ok(credential) => credential,
+            Err(denial) => return Verdict::Deny(denial),
+        };
+        // Who it is comes before what it may: a bad credential is 401 even where anonymous may pass.
+        let verdict = match credential {
+            Credential::None => Verdict::Anonymous,
+            Credential::Bearer(token) => self.bearer(token, told, now),
+            Credential::ApiKey(key) => self.api_key(key, told, now),
+        };
+        match (verdict, requirement) {
+            (Verdict::Anonymous | Verdict::Allow(_), None) => Verdict::Deny(Denial::Forbidden),
+            (Verdict::Anonymous, Some(Requirement::Authenticated)) => {
+                Verdict::Deny(Denial::NoCredentials)
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    fn bearer(&self, token: &[u8], told: Option<&Told>, now: Timestamp) -> Verdict {
+        let ring = self.ring.load();
+        let digest = Digest::of_parts(&[b"bearer ", token]);
+        if let Some(known) = self.memory.credential(&digest)
+            && known.ring_generation == Some(ring.generation())
+            && !self.memory.is_stale(&known.subject, now)
+        {
+            // The clock's leeway is part of what was remembered.
+            return if now.seconds() < known.expires_at {
+                self.allow(&known.subject, known.scheme, now)
+            } else {
+                Verdict::Deny(Denial::Bearer(Rejection::Expired))
+            };
+        }
+        let mut scratch = Scratch::default();
+        let verified = verify::verify(&ring, &self.expectations, token, now, &mut scratch)
+            .and_then(|verified| verified.require(Kind::Access).map(|()| verified));
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err(rejection) => return Verdict::Deny(Denial::Bearer(rejection)),
+        };
+        let account = match verified.subject() {
+            verify::Subject::Account(id) => AccountId::new(id),
+            verify::Subject::Nobody => return Verdict::Deny(Denial::SubjectNotFound),
+            verify::Subject::Absent => return Verdict::Deny(Denial::NoSubject),
+        };
+        let Some(subject) = self.subject(account, told, now) else {
+            return Verdict::Ask(LookUp::Account(account));
+        };
+        let Some(standing) = &subject.standing else {
+            return Verdict::Deny(Denial::SubjectNotFound);
+        };
+        if !standing.principal.is_active {
+            return Verdict::Deny(Denial::SubjectInactive);
+        }
+        if standing.revokes(&verified) {
+            return Verdict::Deny(Denial::Bearer(Rejection::Revoked));
+        }
+        let expires_at = verified.expires_at().unwrap_or(i64::MIN);
+        let known = Known {
+            subject: Arc::clone(&subject),
+            scheme: Scheme::Bearer,
+            expires_at: expires_at.saturating_add(self.expectations.leeway),
+            ring_generation: Some(ring.generation()),
+        };
+        self.memory.remember(digest, known);
+        self.allow(&subject, Scheme::Bearer, now)
+    }
+
+    fn api_key(&self, presented: &str, told: Option<&Told>, now: Timestamp) -> Verdict {
+        let digest = key_digest(presented);
+        if let Some(known) = self.memory.credential(&digest)
+            && !self.memory.is_stale(&known.subject, now)
+        {
+            return self.allow(&known.subject, known.scheme, now);
+        }
+        let unknown = Verdict::Deny(Denial::UnknownApiKey);
+        let Some(key) = ClassicKey::parse(presented) else { return unknown };
+        let subject = match told {
+            Some(Told::UnknownKey) => return unknown,
+            Some(Told::Subject(subject)) => subject,
+            None if self.memory.is_unknown_key(&digest, now) => return unknown,
+            None => return Verdict::Ask(LookUp::ApiKey(key)),
+        };
+        match &subject.standing {
+            None => unknown,
+            Some(standing) if !standing.principal.is_active => {
+                Verdict::Deny(Denial::ApiKeyOwnerInactive)
+            }
+            Some(_) => {
+                let known = Known {
+                    subject: Arc::clone(subject),
+                    scheme: Scheme::Token,
+                    expires_at: i64::MAX,
+                    ring_generation: None,
+                };
+                self.memory.remember(digest, known);
+                self.allow(subject, Scheme::Token, now)
+            }
+        }
+    }
+
+    fn subject(
+        &self,
+        account: AccountId,
+        told: Option<&Told>,
+        now: Timestamp,
+    ) -> Option<Arc<Subject>> {
+        match told {
+            Some(Told::Subject(subject)) if subject.account() == account => {
+                Some(Arc::clone(subject))
+            }
+            _ => self.memory.subject(account, now),
+        }
+    }
+
+    /// Lets an account pass, with a phantom token that lives long enough.
+    fn allow(&self, subject: &Arc<Subject>, scheme: Scheme, now: Timestamp) -> Verdict {
+        let in_use = subject.phantom.load();
+        let authorization = match in_use.as_ref() {
+            Some(phantom) if now < phantom.renew_at => phantom.authorization.clone(),
+            _ => match self.mint(subject.account(), now) {
+                Some(phantom) => {
+                    let authorization = phantom.authorization.clone();
+                    subject.phantom.store(Some(Arc::new(phantom)));
+                    authorization
+                }
+                None => return Verdict::Unavailable,
+            },
+        };
+        Verdict::Allow(Allowed { scheme, subject: Arc::clone(subject), authorization })
+    }
+
+    fn mint(&self, account: AccountId, now: Timestamp) -> Option<Phantom> {
+        let mint = &self.phantoms;
+        let token = issue::phantom(&mint.key, account, now, mint.lifetime, mint.random.as_ref());
+        let token = token.inspect_err(|error| tracing::error!(%error, "no phantom token")).ok()?;
+        let authorization = HeaderValue::from_maybe_shared(format!("Bearer {token}")).ok()?;
+        Some(Phantom { authorization, renew_at: now.plus(mint.lifetime / 2) })
+    }
+}
+
+/// The answer to a [`LookUp`].
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// The account, or the owner of the key.
+    Subject(Arc<Subject>),
+    /// There is no such key.
+    UnknownKey,
+}
+
+/// Under what a presented API key is remembered.
+#[must_use]
+pub fn key_digest(presented: &str) -> Digest {
+    Digest::of_parts(&[b"token ", presented.as_bytes()])
+}

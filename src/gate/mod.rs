@@ -1,0 +1,11 @@
+//! The gate: may this request pass? Synchronous, on memory alone; knows no store and waits for nothing.
+//!
+//! Invariant: for a credential that it knows, a decision allocates nothing, locks nothing of ours and
+//! asks nobody. What it does not know, it names ([`decide::Verdict::Ask`]); `http` looks it up and comes
+//! back.
+
+pub mod answer;
+pub mod decide;
+pub mod known;
+pub mod path;
+pub mod policy;

@@ -1,0 +1,207 @@
+//! What nginx's `auth_request` asks.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use quick_cache::sync::Cache;
+
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::flow::authenticate;
+use crate::flow::{Context, Error};
+use crate::gate::answer;
+use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
+use crate::http::response::Body;
+use crate::http::{Peer, Service};
+
+static METHOD: HeaderName = HeaderName::from_static("x-original-method");
+static URI: HeaderName = HeaderName::from_static("x-original-uri");
+static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Decides about the request that `parts` describes.
+pub async fn ask(service: &Arc<Service>, parts: &Parts, peer: Peer) -> Response<Body> {
+    let header = |name: &HeaderName| parts.headers.get(name).map(HeaderValue::as_bytes);
+    let (Some(method), Some(uri)) = (header(&METHOD), header(&URI)) else {
+        service.metrics.decisions.with_label_values(&["misconfigured"]).inc();
+        tracing::warn!("the gate was asked without X-Original-Method or X-Original-URI");
+        return answer::misconfigured(&service.documents);
+    };
+    let question = Question { method, uri, authorization: header(&AUTHORIZATION) };
+    let now = service.context.now();
+    let mut verdict = service.gate.decide(&question, None, now);
+    if let Verdict::Ask(look_up) = verdict {
+        if let Err(seconds) = service.look_ups.spend(client(service, &parts.headers, peer), now) {
+            service.metrics.decisions.with_label_values(&["throttled"]).inc();
+            return answer::throttled(seconds, &service.documents);
+        }
+        // Boxed, so that the future of a known credential stays small.
+        verdict = match Box::pin(service.look_ups.find(service, look_up)).await {
+            Some(told) => service.gate.decide(&question, Some(&told), now),
+            None => Verdict::Unavailable,
+        };
+    }
+    count(service, &verdict);
+    let mut response = answer::answer(&verdict, &service.documents);
+    if announces_a_body(&parts.headers) {
+        // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
+        // what comes next on this connection would be taken for it.
+        tracing::warn!("the gate was asked with a body: set Content-Length to \"\" in nginx");
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn announces_a_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+fn count(service: &Service, verdict: &Verdict) {
+    let counts = &service.look_ups.counts;
+    match verdict {
+        Verdict::Anonymous => counts.anonymous.inc(),
+        Verdict::Allow(_) => counts.allow.inc(),
+        Verdict::Deny(_) => counts.deny.inc(),
+        Verdict::Ask(_) | Verdict::Unavailable => counts.unavailable.inc(),
+    }
+}
+
+/// The client's address, as a trusted peer tells it.
+fn client(service: &Service, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
+    let told = || headers.get(&REAL_IP)?.to_str().ok()?.trim().parse().ok();
+    match peer {
+        Peer::Local => told(),
+        Peer::Address(address) if service.trusts(peer) => told().or(Some(address)),
+        Peer::Address(address) => Some(address),
+    }
+}
+
+/// Counters of the hot path, resolved once.
+struct Counts {
+    allow: prometheus::IntCounter,
+    anonymous: prometheus::IntCounter,
+    deny: prometheus::IntCounter,
+    unavailable: prometheus::IntCounter,
+}
+
+type Running = Shared<BoxFuture<'static, Option<Told>>>;
+
+/// What the gate looks up: each thing once at a time, and not without bound for one client.
+pub struct LookUps {
+    running: Mutex<HashMap<Digest, Running>>,
+    spent: Cache<IpAddr, Arc<AtomicU64>>,
+    most_misses: u32,
+    counts: Counts,
+}
+
+/// Misses are counted over so many seconds.
+const WINDOW_SECONDS: i64 = 10;
+
+impl LookUps {
+    /// One address may make `most_misses` look-ups in ten seconds.
+    #[must_use]
+    pub fn new(most_misses: u32, metrics: &crate::metrics::Metrics) -> Self {
+        let count = |verdict| metrics.decisions.with_label_values(&[verdict]);
+        Self {
+            running: Mutex::default(),
+            spent: Cache::new(10_000),
+            most_misses,
+            counts: Counts {
+                allow: count("allow"),
+                anonymous: count("anonymous"),
+                deny: count("deny"),
+                unavailable: count("unavailable"),
+            },
+        }
+    }
+
+    /// Counts a look-up for a client; the error is the seconds after which to try again. IPv6 clients
+    /// count by /64, which is what one of them has.
+    fn spend(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), u64> {
+        let Some(client) = client.map(by_network) else { return Ok(()) };
+        let window = u64::try_from(now.seconds() / WINDOW_SECONDS).unwrap_or(0) << 32;
+        let spent = self.spent.get(&client).unwrap_or_else(|| {
+            let fresh = Arc::new(AtomicU64::new(window));
+            self.spent.insert(client, Arc::clone(&fresh));
+            fresh
+        });
+        let before = spent.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+            Some(if count >> 32 << 32 == window { count + 1 } else { window + 1 })
+        });
+        let count =
+            before.map_or(0, |count| if count >> 32 << 32 == window { count - window } else { 0 });
+        if count < u64::from(self.most_misses) {
+            return Ok(());
+        }
+        Err(u64::try_from(WINDOW_SECONDS - now.seconds() % WINDOW_SECONDS).unwrap_or(1))
+    }
+
+    /// Looks up; whoever asks for the same meanwhile waits for the same answer. `None`: the store did not
+    /// answer.
+    async fn find(&self, service: &Arc<Service>, look_up: LookUp) -> Option<Told> {
+        let (id, what) = match &look_up {
+            LookUp::Account(account) => (Digest::of(&account.get().to_be_bytes()), "account"),
+            LookUp::ApiKey(key) => (key_digest(key.expose()), "api_key"),
+        };
+        let running = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(running) = running.get(&id) {
+                running.clone()
+            } else {
+                service.metrics.look_ups.with_label_values(&[what]).inc();
+                let service = Arc::clone(service);
+                // In a task of its own: it ends and leaves the list even if nobody waits any more.
+                let task = tokio::spawn(async move {
+                    let told = look_up_now(&service.context, &service.gate, look_up).await;
+                    let look_ups = &service.look_ups;
+                    look_ups.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                    told.inspect_err(|error| tracing::error!(?error, "the gate could not look up"))
+                        .ok()
+                });
+                let new = task.map(|told| told.ok().flatten()).boxed().shared();
+                running.insert(id, new.clone());
+                new
+            }
+        };
+        running.await
+    }
+}
+
+async fn look_up_now(context: &Context, gate: &Gate, look_up: LookUp) -> Result<Told, Error> {
+    let (account, standing, epoch) = match look_up {
+        LookUp::Account(account) => {
+            let epoch = gate.memory.epoch(account);
+            (account, authenticate::standing_of(context, account).await?, epoch)
+        }
+        LookUp::ApiKey(key) => {
+            let changes = gate.memory.changes();
+            let Some(standing) = authenticate::owner_of_key(context, &key).await? else {
+                gate.memory.remember_unknown_key(key_digest(key.expose()), context.now());
+                return Ok(Told::UnknownKey);
+            };
+            let owner = standing.principal.id;
+            (owner, Some(standing), gate.memory.epoch_since(changes, owner))
+        }
+    };
+    Ok(Told::Subject(gate.memory.learn(account, standing, epoch, context.now())))
+}
+
+fn by_network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(
+            || {
+                let [a, b, c, d, ..] = v6.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            },
+            IpAddr::V4,
+        ),
+    }
+}

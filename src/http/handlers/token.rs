@@ -1,0 +1,99 @@
+//! Tokens and API keys.
+
+use crate::dialect::form::Submission;
+use crate::dialect::{Answer, Endpoint};
+use crate::flow::{Error, Refusal, obtain_key, refresh, revoke, sign_in, verify};
+use crate::http::Service;
+use crate::http::router::Route;
+use crate::token::credential::Denial;
+
+/// A token pair for a user name and a password.
+pub async fn obtain_pair(
+    service: &Service,
+    route: &Route,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    let credentials = match route.dialect.read_credentials(submission) {
+        Ok(credentials) => credentials,
+        Err(answer) => return Ok(answer),
+    };
+    let pair = sign_in::sign_in(&service.context, &route.rules, credentials).await?;
+    Ok(route.dialect.pair(&pair))
+}
+
+/// A token pair for a browser session. A credential in `Authorization` does not count here.
+pub fn obtain_pair_by_session() -> Result<Answer, Error> {
+    // Browser sessions come with the pages; until then nobody can have one.
+    Err(Refusal::Denied(Denial::NoCredentials).into())
+}
+
+/// New tokens for a refresh token.
+pub async fn refresh_pair(
+    service: &Service,
+    route: &Route,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    let presented = match route.dialect.read_refresh(submission) {
+        Ok(presented) => presented,
+        Err(answer) => return Ok(answer),
+    };
+    let renewed = refresh::refresh(&service.context, &route.rules, &presented).await?;
+    Ok(route.dialect.renewed(&renewed))
+}
+
+/// Whether a token is good.
+pub async fn verify_token(
+    service: &Service,
+    route: &Route,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    let presented = match route.dialect.read_token(submission) {
+        Ok(presented) => presented,
+        Err(answer) => return Ok(answer),
+    };
+    verify::verify_token(&service.context, &presented).await?;
+    Ok(route.dialect.done())
+}
+
+/// Takes back a refresh token.
+pub async fn blacklist_token(
+    service: &Service,
+    route: &Route,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    let presented = match route.dialect.read_refresh(submission) {
+        Ok(presented) => presented,
+        Err(answer) => return Ok(answer),
+    };
+    revoke::revoke_refresh_token(&service.context, &route.rules, &presented).await?;
+    Ok(route.dialect.done())
+}
+
+/// The API key of an account for a user name and a password.
+pub async fn obtain_key(
+    service: &Service,
+    route: &Route,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    let credentials = match route.dialect.read_credentials(submission) {
+        Ok(credentials) => credentials,
+        Err(answer) => return Ok(answer),
+    };
+    let key = obtain_key::obtain_key(&service.context, credentials).await?;
+    Ok(route.dialect.api_key(&key))
+}
+
+/// Does what the endpoint does with a POST.
+pub async fn post(
+    service: &Service,
+    route: &Route,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    match route.endpoint {
+        Endpoint::ObtainPair => obtain_pair(service, route, submission).await,
+        Endpoint::RefreshPair => refresh_pair(service, route, submission).await,
+        Endpoint::VerifyToken => verify_token(service, route, submission).await,
+        Endpoint::BlacklistToken => blacklist_token(service, route, submission).await,
+        Endpoint::ObtainKey => obtain_key(service, route, submission).await,
+    }
+}

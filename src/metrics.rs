@@ -1,0 +1,96 @@
+//! Every metric, declared once: its doc comment is its help text.
+
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+/// Seconds: from a look-up in memory to a slow password hash.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Declares the metrics and registers them.
+macro_rules! metrics {
+    ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident $name:literal $([$($label:literal),+])?; )+) => {
+        /// All metrics of one service.
+        #[derive(Clone, Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $( $(#[doc = $help])+ pub $field: $kind, )+
+        }
+
+        impl Metrics {
+            /// New metrics, all at zero.
+            #[must_use]
+            pub fn new() -> Self {
+                let registry = Registry::new();
+                $(
+                    let help = concat!($($help),+).trim();
+                    let $field: $kind = metrics!(@make $kind, $name, help $(, [$($label),+])?);
+                    registry.register(Box::new($field.clone())).expect("the names above differ");
+                )+
+                Self { registry, $($field,)+ }
+            }
+        }
+    };
+    (@make IntCounter, $name:literal, $help:ident) => {
+        IntCounter::new($name, $help).expect("the name is well-formed")
+    };
+    (@make IntGauge, $name:literal, $help:ident) => {
+        IntGauge::new($name, $help).expect("the name is well-formed")
+    };
+    (@make IntCounterVec, $name:literal, $help:ident, [$($label:literal),+]) => {
+        IntCounterVec::new(Opts::new($name, $help), &[$($label),+]).expect("the name is well-formed")
+    };
+    (@make HistogramVec, $name:literal, $help:ident, [$($label:literal),+]) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets(SECONDS.to_vec()), &[$($label),+])
+            .expect("the name is well-formed")
+    };
+}
+
+metrics! {
+    /// Answered requests, by endpoint and status; the gate is counted by itself.
+    requests: IntCounterVec "avain_http_requests_total" ["endpoint", "status"];
+    /// Time to answer, by endpoint.
+    request_seconds: HistogramVec "avain_http_request_duration_seconds" ["endpoint"];
+    /// Requests in work.
+    in_flight: IntGauge "avain_http_requests_in_flight";
+    /// Open connections.
+    connections: IntGauge "avain_http_connections";
+    /// Decisions of the gate: allow, anonymous, deny, throttled, unavailable, misconfigured.
+    decisions: IntCounterVec "avain_gate_decisions_total" ["verdict"];
+    /// What the gate did not know and looked up: an account, or an API key.
+    look_ups: IntCounterVec "avain_gate_look_ups_total" ["what"];
+    /// Credentials that the gate knows.
+    known_credentials: IntGauge "avain_gate_known_credentials";
+    /// Seconds since the gate last heard that nothing changed without it.
+    staleness: IntGauge "avain_gate_staleness_seconds";
+    /// Changes of accounts and keys that reached this instance.
+    changes: IntCounter "avain_changes_total";
+    /// Time of statements and transactions, by name and outcome.
+    store_seconds: HistogramVec "avain_store_duration_seconds" ["name", "outcome"];
+    /// Passwords that wait to be hashed.
+    hashing_queue: IntGauge "avain_hashing_queue";
+    /// Refusals, by endpoint and reason.
+    refusals: IntCounterVec "avain_refusals_total" ["endpoint", "reason"];
+    /// Faults of ours, by endpoint.
+    faults: IntCounterVec "avain_faults_total" ["endpoint"];
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics in Prometheus's text format.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("a vector takes everything");
+        text
+    }
+}

@@ -1,0 +1,278 @@
+//! Accounts: Django's `auth_user`, and "signed out everywhere at" beside it.
+
+use crate::account::account::{Account, AccountId};
+use crate::account::password::StoredPassword;
+use crate::account::principal::Principal;
+use crate::base::clock::Timestamp;
+use crate::store::changes::{self, Change};
+use crate::store::refresh_families::EndReason;
+use crate::store::{Row, Store, StoreError, Tx, Value};
+use crate::token::claims::FamilyId;
+use crate::token::standing::Standing;
+
+/// Who owns the table of accounts, and so decides what we may write there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// We do.
+    Avain,
+    /// A Django backend that shares it.
+    Django,
+}
+
+/// An account to be made.
+#[derive(Debug)]
+pub struct NewAccount<'a> {
+    /// The name to sign in with.
+    pub username: &'a str,
+    /// The mail address, empty for none.
+    pub email: &'a str,
+    /// The first name.
+    pub first_name: &'a str,
+    /// The last name.
+    pub last_name: &'a str,
+    /// The stored form of the password.
+    pub password: &'a StoredPassword,
+    /// Whether it may be used.
+    pub is_active: bool,
+    /// Whether it may enter the administration.
+    pub is_staff: bool,
+    /// Whether it has every permission.
+    pub is_superuser: bool,
+    /// Now.
+    pub joined: Timestamp,
+}
+
+/// What can be changed about an account without taking anything away.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// The mail address.
+    pub email: String,
+    /// The first name.
+    pub first_name: String,
+    /// The last name.
+    pub last_name: String,
+    /// Staff and superuser flags; `None` leaves them, and needs no right to write them.
+    pub flags: Option<(bool, bool)>,
+}
+
+/// The account with exactly this user name.
+pub async fn find_by_username(
+    store: &Store,
+    username: &str,
+) -> Result<Option<Account>, StoreError> {
+    // PostgreSQL has no NUL in texts: such a name belongs to nobody.
+    if username.contains('\0') {
+        return Ok(None);
+    }
+    one(&store.read("accounts.find_by_username", &[username.into()]).await?)
+}
+
+/// The account with this id.
+pub async fn find_by_id(store: &Store, id: AccountId) -> Result<Option<Account>, StoreError> {
+    one(&store.read("accounts.find_by_id", &[id.get().into()]).await?)
+}
+
+/// At most `most` accounts with larger ids than `after`, in the order of their ids.
+pub async fn page_after(store: &Store, after: i32, most: i64) -> Result<Vec<Account>, StoreError> {
+    let rows = store.read("accounts.page_after", &[after.into(), most.into()]).await?;
+    rows.iter().map(account).collect()
+}
+
+/// The stored passwords of the newest accounts: a sample that tells what most rows have.
+pub async fn newest_passwords(store: &Store, most: i64) -> Result<Vec<StoredPassword>, StoreError> {
+    let rows = store.read("accounts.newest_passwords", &[most.into()]).await?;
+    rows.iter().map(|row| row.text("password").map(StoredPassword::new)).collect()
+}
+
+/// Makes an account. [`StoreError::Unique`] where the name is taken.
+pub async fn create(store: &Store, new: &NewAccount<'_>) -> Result<AccountId, StoreError> {
+    let mut tx = store.begin("create account").await?;
+    let rows = tx
+        .run(
+            "accounts.create",
+            &[
+                new.password.expose().into(),
+                new.is_superuser.into(),
+                new.username.into(),
+                new.first_name.into(),
+                new.last_name.into(),
+                new.email.into(),
+                new.is_staff.into(),
+                new.is_active.into(),
+                new.joined.into(),
+            ],
+        )
+        .await?;
+    let row = rows.first().ok_or_else(|| StoreError::Other("no id came back".to_owned()))?;
+    let id = AccountId::new(row.int32("id")?);
+    changes::note(&mut tx, Change::Account(id.get()), new.joined).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Replaces a stored password by the same one hashed anew, if it still stands there.
+pub async fn rehash_password(
+    store: &Store,
+    id: AccountId,
+    old: &StoredPassword,
+    new: &StoredPassword,
+) -> Result<(), StoreError> {
+    let params = [id.get().into(), old.expose().into(), new.expose().into()];
+    store.write("accounts.rehash_password", &params).await.map(drop)
+}
+
+/// Gives an account another password and ends all its families.
+pub async fn set_password(
+    store: &Store,
+    id: AccountId,
+    password: &StoredPassword,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin("set password").await?;
+    tx.run("accounts.set_password", &[id.get().into(), password.expose().into()]).await?;
+    end_all(&mut tx, id, EndReason::Password, now).await?;
+    tx.commit().await
+}
+
+/// Switches an account on or off; off ends all its families. Gives whether it was the other way before.
+pub async fn set_active(
+    store: &Store,
+    id: AccountId,
+    active: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = store.begin("set active").await?;
+    let changed =
+        !tx.run("accounts.set_active", &[id.get().into(), active.into()]).await?.is_empty();
+    if changed {
+        if active {
+            changes::note(&mut tx, Change::Account(id.get()), now).await?;
+        } else {
+            end_all(&mut tx, id, EndReason::Deactivation, now).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// Changes an account's address, names and flags.
+pub async fn edit(
+    store: &Store,
+    id: AccountId,
+    edit: &Edit,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin("edit account").await?;
+    let mut params: Vec<Value> = vec![
+        id.get().into(),
+        edit.email.as_str().into(),
+        edit.first_name.as_str().into(),
+        edit.last_name.as_str().into(),
+    ];
+    if let Some((is_staff, is_superuser)) = edit.flags {
+        params.extend([is_staff.into(), is_superuser.into()]);
+        tx.run("accounts.edit", &params).await?;
+    } else {
+        tx.run("accounts.edit_names", &params).await?;
+    }
+    changes::note(&mut tx, Change::Account(id.get()), now).await?;
+    tx.commit().await
+}
+
+/// Deletes an account, its API keys and all of ours that hangs on it. [`StoreError::ForeignKey`] where
+/// other tables refer to it.
+pub async fn delete(store: &Store, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = store.begin("delete account").await?;
+    tx.run("api_keys.delete_of_account", &[id.get().into()]).await?;
+    tx.run("accounts.delete", &[id.get().into()]).await?;
+    changes::note(&mut tx, Change::Account(id.get()), now).await?;
+    tx.commit().await
+}
+
+/// Ends all families of an account.
+pub async fn revoke_all(
+    store: &Store,
+    id: AccountId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin("sign out everywhere").await?;
+    end_all(&mut tx, id, reason, now).await?;
+    tx.commit().await
+}
+
+/// How an account stands: what it is, and what was taken back from it. Of families, those that ended
+/// after `ended_after`: the access tokens of others have expired by themselves.
+pub async fn standing(
+    store: &Store,
+    id: AccountId,
+    ended_after: Timestamp,
+) -> Result<Option<Standing>, StoreError> {
+    let params = [id.get().into(), ended_after.seconds().into()];
+    read_standing(&store.read("accounts.standing", &params).await?)
+}
+
+/// The standing that the rows of such a statement tell: one row for each ended family, or one in all.
+pub(super) fn read_standing(rows: &[Row]) -> Result<Option<Standing>, StoreError> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut ended_families = Vec::new();
+    for row in rows {
+        if let Some(family) = row.opt_blob("family")? {
+            ended_families.extend(FamilyId::from_stored(&family));
+        }
+    }
+    ended_families.sort_unstable();
+    Ok(Some(Standing {
+        principal: Principal {
+            id: AccountId::new(first.int32("id")?),
+            username: first.text("username")?,
+            is_active: first.bool("is_active")?,
+            is_staff: first.bool("is_staff")?,
+            is_superuser: first.bool("is_superuser")?,
+        },
+        revoked_before: first.opt_int("revoked_before_ms")?.map(Timestamp::from_millis),
+        ended_families,
+    }))
+}
+
+/// The moment before which all families of an account are ended, if there is one.
+pub async fn revoked_before(store: &Store, id: AccountId) -> Result<Option<Timestamp>, StoreError> {
+    let rows = store.read("accounts.revoked_before", &[id.get().into()]).await?;
+    let moment = rows.first().map(|row| row.int("revoked_before_ms")).transpose()?;
+    Ok(moment.map(Timestamp::from_millis))
+}
+
+/// Part of a transaction: ends all families of an account that began up to now.
+async fn end_all(
+    tx: &mut Tx,
+    id: AccountId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // One past this millisecond: what began within it is ended too.
+    let before = now.millis() + 1;
+    tx.run("accounts.revoke_before", &[id.get().into(), before.into()]).await?;
+    let params = [id.get().into(), now.seconds().into(), reason.as_str().into()];
+    tx.run("refresh_families.end_of_account", &params).await?;
+    changes::note(tx, Change::Account(id.get()), now).await
+}
+
+fn one(rows: &[Row]) -> Result<Option<Account>, StoreError> {
+    rows.first().map(account).transpose()
+}
+
+fn account(row: &Row) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: AccountId::new(row.int32("id")?),
+        username: row.text("username")?,
+        email: row.text("email")?,
+        first_name: row.text("first_name")?,
+        last_name: row.text("last_name")?,
+        is_active: row.bool("is_active")?,
+        is_staff: row.bool("is_staff")?,
+        is_superuser: row.bool("is_superuser")?,
+        password: StoredPassword::new(row.text("password")?),
+        date_joined: row.time("date_joined")?,
+        last_login: row.opt_time("last_login")?,
+    })
+}

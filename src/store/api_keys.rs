@@ -1,0 +1,107 @@
+//! API keys: Django's `authtoken_token`, one classic key for each account.
+
+use crate::account::account::AccountId;
+use crate::base::clock::Timestamp;
+use crate::store::changes::{self, Change};
+use crate::store::{Store, StoreError, accounts};
+use crate::token::opaque::ClassicKey;
+use crate::token::standing::Standing;
+
+/// How the owner of a key stands; `None` where there is no such key. As [`accounts::standing`].
+pub async fn standing_of_owner(
+    store: &Store,
+    key: &ClassicKey,
+    ended_after: Timestamp,
+) -> Result<Option<Standing>, StoreError> {
+    let params = [key.expose().into(), ended_after.seconds().into()];
+    accounts::read_standing(&store.read("api_keys.standing_of_owner", &params).await?)
+}
+
+/// The key of an account.
+pub async fn find_of_account(
+    store: &Store,
+    account: AccountId,
+) -> Result<Option<ClassicKey>, StoreError> {
+    let rows = store.read("api_keys.find_of_account", &[account.get().into()]).await?;
+    let key = rows.first().map(|row| row.text("key")).transpose()?;
+    Ok(key.map(ClassicKey::from_stored))
+}
+
+/// Keeps a new key. `false` where the account has one already.
+pub async fn create(
+    store: &Store,
+    key: &ClassicKey,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = store.begin("create API key").await?;
+    let params = [key.expose().into(), now.into(), account.get().into()];
+    let created = !tx.run("api_keys.create", &params).await?.is_empty();
+    if created {
+        changes::note(&mut tx, Change::Account(account.get()), now).await?;
+    }
+    tx.commit().await?;
+    Ok(created)
+}
+
+/// A key in a list for operators.
+#[derive(Debug)]
+pub struct ListedKey {
+    /// The key.
+    pub key: ClassicKey,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its owner's name.
+    pub username: String,
+}
+
+/// At most `most` keys of accounts with larger ids than `after`, in the order of those.
+pub async fn page_after(
+    store: &Store,
+    after: i32,
+    most: i64,
+) -> Result<Vec<ListedKey>, StoreError> {
+    let rows = store.read("api_keys.page_after", &[after.into(), most.into()]).await?;
+    let listed = rows.iter().map(|row| {
+        Ok(ListedKey {
+            key: ClassicKey::from_stored(row.text("key")?),
+            created: row.time("created")?,
+            account: AccountId::new(row.int32("id")?),
+            username: row.text("username")?,
+        })
+    });
+    listed.collect()
+}
+
+/// Takes a key back. Gives whose it was.
+pub async fn delete(
+    store: &Store,
+    key: &ClassicKey,
+    now: Timestamp,
+) -> Result<Option<AccountId>, StoreError> {
+    let mut tx = store.begin("revoke API key").await?;
+    let rows = tx.run("api_keys.delete", &[key.expose().into()]).await?;
+    let owner = rows.first().map(|row| row.int32("user_id")).transpose()?;
+    if let Some(owner) = owner {
+        changes::note(&mut tx, Change::Account(owner), now).await?;
+    }
+    tx.commit().await?;
+    Ok(owner.map(AccountId::new))
+}
+
+/// Takes back the key of an account. Gives whether it had one.
+pub async fn delete_of_account(
+    store: &Store,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = store.begin("revoke API keys").await?;
+    let deleted = !tx.run("api_keys.delete_of_account", &[account.get().into()]).await?.is_empty();
+    if deleted {
+        changes::note(&mut tx, Change::Account(account.get()), now).await?;
+    }
+    tx.commit().await?;
+    Ok(deleted)
+}

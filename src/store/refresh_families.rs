@@ -1,0 +1,174 @@
+//! Refresh families: one row for each sign-in, with digests of token ids and never a token.
+
+use crate::account::account::AccountId;
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::store::changes::{self, Change};
+use crate::store::{Row, Store, StoreError};
+use crate::token::authenticated::Authenticated;
+use crate::token::claims::{FamilyId, Kind, Stamp};
+use crate::token::refresh::Family;
+
+/// Why a family was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its holder signed out.
+    SignOut,
+    /// A token of it was used twice.
+    Reuse,
+    /// The password was changed.
+    Password,
+    /// The account was switched off.
+    Deactivation,
+    /// An operator signed the account out everywhere.
+    Administration,
+}
+
+impl EndReason {
+    /// As it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignOut => "sign_out",
+            Self::Reuse => "reuse",
+            Self::Password => "password",
+            Self::Deactivation => "deactivation",
+            Self::Administration => "administration",
+        }
+    }
+}
+
+/// Begins a family with its first refresh token.
+pub async fn begin(
+    store: &Store,
+    who: &Authenticated,
+    layout: &str,
+    begun_at: Timestamp,
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    let params = [
+        who.family().as_bytes().as_slice().into(),
+        who.account().get().into(),
+        layout.into(),
+        begun_at.seconds().into(),
+        who.ends_at().seconds().into(),
+        stamp.digest().into(),
+        stamp.token_id.as_str().into(),
+        stamp.issued_at.into(),
+        stamp.expires_at.into(),
+    ];
+    store.write("refresh_families.begin", &params).await.map(drop)
+}
+
+/// A family that begins with a token from before the change-over.
+#[derive(Debug)]
+pub struct Adopted {
+    /// Its id, derived from the token.
+    pub family: FamilyId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The layout that met it first.
+    pub layout: &'static str,
+    /// When the token was issued.
+    pub begun_at: Timestamp,
+    /// When it ends at the latest.
+    pub ends_at: Timestamp,
+    /// Digest of the token's `jti`.
+    pub digest: Digest,
+    /// The token's `jti`.
+    pub token_id: String,
+    /// The token's `iat`, or the earliest it can have been.
+    pub issued_at: Timestamp,
+    /// The token's `exp`.
+    pub expires_at: Timestamp,
+}
+
+/// Begins the family of a token from before the change-over, unless it is there already.
+pub async fn adopt(store: &Store, adopted: &Adopted) -> Result<(), StoreError> {
+    let params = [
+        adopted.family.as_bytes().as_slice().into(),
+        adopted.account.get().into(),
+        adopted.layout.into(),
+        adopted.begun_at.seconds().into(),
+        adopted.ends_at.seconds().into(),
+        adopted.digest.into(),
+        adopted.token_id.as_str().into(),
+        adopted.issued_at.seconds().into(),
+        adopted.expires_at.seconds().into(),
+    ];
+    store.write("refresh_families.begin", &params).await.map(drop)
+}
+
+/// The family with this id.
+pub async fn find(store: &Store, id: FamilyId) -> Result<Option<Family>, StoreError> {
+    let rows = store.read("refresh_families.find", &[id.as_bytes().as_slice().into()]).await?;
+    rows.first().map(family).transpose()
+}
+
+/// Replaces the token in force by the one of `successor`, if `presented` still is the token in force, the
+/// family is alive and its account active. Of several at once exactly one succeeds.
+pub async fn rotate(
+    store: &Store,
+    id: FamilyId,
+    presented: &Digest,
+    successor: &Stamp,
+    now: Timestamp,
+) -> Result<Option<Family>, StoreError> {
+    let params = [
+        id.as_bytes().as_slice().into(),
+        (*presented).into(),
+        now.seconds().into(),
+        successor.digest().into(),
+        successor.token_id.as_str().into(),
+        successor.issued_at.into(),
+        successor.expires_at.into(),
+    ];
+    let rows = store.write("refresh_families.rotate", &params).await?;
+    rows.first().map(family).transpose()
+}
+
+/// Ends a family. `false` where it was ended before.
+pub async fn end(
+    store: &Store,
+    id: FamilyId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = store.begin("end refresh family").await?;
+    let params = [id.as_bytes().as_slice().into(), now.seconds().into(), reason.as_str().into()];
+    let rows = tx.run("refresh_families.end", &params).await?;
+    let owner = rows.first().map(|row| row.int32("account_id")).transpose()?;
+    if let Some(owner) = owner {
+        changes::note(&mut tx, Change::Account(owner), now).await?;
+    }
+    tx.commit().await?;
+    Ok(owner.is_some())
+}
+
+/// Deletes at most `most` families whose last token expired before `before`. Gives how many.
+pub async fn sweep(store: &Store, before: Timestamp, most: i64) -> Result<usize, StoreError> {
+    let params = [before.seconds().into(), most.into()];
+    Ok(store.write("refresh_families.sweep", &params).await?.len())
+}
+
+fn family(row: &Row) -> Result<Family, StoreError> {
+    let id = FamilyId::from_stored(&row.blob("id")?).ok_or_else(|| {
+        StoreError::Other("the id of a refresh family is not 16 bytes".to_owned())
+    })?;
+    Ok(Family {
+        id,
+        account: AccountId::new(row.int32("account_id")?),
+        account_is_active: row.bool("is_active")?,
+        ended: row.text("state")? != "active",
+        ends_at: row.seconds("ends_at")?,
+        current: row.digest("current_digest")?,
+        successor: Stamp {
+            kind: Kind::Refresh,
+            expires_at: row.int("current_expires_at")?,
+            issued_at: row.int("current_issued_at")?,
+            token_id: row.text("current_token_id")?,
+        },
+        previous: row.opt_digest("previous_digest")?,
+        rotated_at: row.opt_seconds("rotated_at")?,
+    })
+}

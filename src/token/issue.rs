@@ -1,0 +1,148 @@
+//! Issuing: the only place that signs. Takes an [`Authenticated`], never a name or an id.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::account::account::AccountId;
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::base::encode::hex;
+use crate::base::random::{self, Random};
+use crate::base::secret::Secret;
+use crate::token::authenticated::Authenticated;
+use crate::token::claims::{ClaimsShape, Kind, Stamp, TokenRules};
+use crate::token::key::SigningKey;
+use crate::token::key_ring::KeyRing;
+
+/// An access token: opens resources until it expires or is revoked.
+#[derive(Clone, Debug)]
+pub struct AccessToken(Secret<String>);
+
+/// A refresh token: obtains access tokens while its family lives.
+#[derive(Clone, Debug)]
+pub struct RefreshToken(Secret<String>);
+
+impl AccessToken {
+    /// The text to hand to the client, once.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl RefreshToken {
+    /// The text to hand to the client, once.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+/// The signature could not be made: a fault of ours.
+#[derive(Debug)]
+pub struct SigningFailed(pub String);
+
+impl std::fmt::Display for SigningFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot sign a token: {}", self.0)
+    }
+}
+
+/// Issues tokens of one layout at one moment.
+pub struct Issuer<'a> {
+    /// The key that signs is in here.
+    pub ring: &'a KeyRing,
+    /// What the claims look like.
+    pub shape: &'a ClaimsShape,
+    /// What differs by layout.
+    pub rules: &'a TokenRules,
+    /// The moment.
+    pub now: Timestamp,
+    /// For token ids.
+    pub random: &'a dyn Random,
+}
+
+impl Issuer<'_> {
+    /// The stamp of a new refresh token, which ends with its family at `ends_at` at the latest.
+    #[must_use]
+    pub fn refresh_stamp(&self, ends_at: Timestamp) -> Stamp {
+        let mut stamp = self.stamp(Kind::Refresh, self.rules.refresh_lifetime);
+        stamp.expires_at = stamp.expires_at.min(ends_at.seconds());
+        stamp
+    }
+
+    /// A new access token.
+    pub fn access(&self, who: &Authenticated) -> Result<AccessToken, SigningFailed> {
+        let stamp = self.stamp(Kind::Access, self.rules.access_lifetime);
+        self.sign(&stamp, who).map(AccessToken)
+    }
+
+    /// The refresh token of that stamp. Signing the same stamp again gives a token with the same `jti`
+    /// (the bytes may differ: some algorithms are randomised).
+    pub fn refresh(
+        &self,
+        who: &Authenticated,
+        stamp: &Stamp,
+    ) -> Result<RefreshToken, SigningFailed> {
+        self.sign(stamp, who).map(RefreshToken)
+    }
+
+    fn stamp(&self, kind: Kind, lifetime: Duration) -> Stamp {
+        let issued_at = self.now.seconds();
+        Stamp {
+            kind,
+            issued_at,
+            expires_at: issued_at
+                + i64::try_from(lifetime.as_secs()).unwrap_or(i64::from(u32::MAX)),
+            token_id: hex(&random::bytes::<16>(self.random)),
+        }
+    }
+
+    fn sign(&self, stamp: &Stamp, who: &Authenticated) -> Result<Secret<String>, SigningFailed> {
+        sign(self.ring.signing(), true, &self.shape.stamped(stamp, who.claims()))
+    }
+}
+
+impl Stamp {
+    /// What the store keeps and compares in place of the token.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.token_id.as_bytes())
+    }
+}
+
+/// A phantom token: what the backend sees in place of the client's credential. Signed with a key of its
+/// own and short-lived; the claims are the fewest that an unmodified djangorestframework-simplejwt
+/// backend asks for, without `aud`, which its old release refuses.
+pub fn phantom(
+    key: &SigningKey,
+    account: AccountId,
+    now: Timestamp,
+    lifetime: Duration,
+    random: &dyn Random,
+) -> Result<String, SigningFailed> {
+    let claims = json!({
+        "token_type": Kind::Access.as_str(),
+        "exp": now.plus(lifetime).seconds(),
+        "jti": hex(&random::bytes::<16>(random)),
+        "user_id": account.get(),
+    });
+    let claims = claims.as_object().expect("the literal above is an object");
+    sign(key, false, claims).map(|token| token.expose().clone())
+}
+
+/// Signs `claims`; the header has `typ`, `alg` and, where asked for, `kid`.
+fn sign(
+    key: &SigningKey,
+    with_key_id: bool,
+    claims: &Map<String, Value>,
+) -> Result<Secret<String>, SigningFailed> {
+    let mut header = jsonwebtoken::Header::new(key.algorithm().for_jsonwebtoken());
+    if with_key_id {
+        header.kid = Some(key.id().as_str().to_owned());
+    }
+    jsonwebtoken::encode(&header, claims, key.encoding_key())
+        .map(Secret::new)
+        .map_err(|error| SigningFailed(error.to_string()))
+}

@@ -1,0 +1,80 @@
+//! The key ring: the one key that signs and all keys that verify.
+
+use std::sync::Arc;
+
+use crate::base::clock::Timestamp;
+use crate::token::algorithm::Algorithm;
+use crate::token::key::{KeyId, SigningKey};
+use crate::token::verification_key::VerificationKey;
+
+/// The keys in force. Never changes: a change of keys makes a new ring of the next generation.
+#[derive(Debug)]
+pub struct KeyRing {
+    signing: Arc<SigningKey>,
+    verifying: Vec<RingKey>,
+    generation: u64,
+}
+
+/// A key that verifies, and where it came from.
+#[derive(Debug)]
+pub struct RingKey {
+    /// The public half, or the shared secret.
+    pub key: VerificationKey,
+    /// When it was imported from a service that ours takes over from; `None` for keys made here.
+    pub imported_at: Option<Timestamp>,
+}
+
+impl KeyRing {
+    /// A ring in which `signing` signs and every key of `verifying` verifies (`signing`'s own half must
+    /// be among them).
+    #[must_use]
+    pub fn new(signing: Arc<SigningKey>, verifying: Vec<RingKey>, generation: u64) -> Self {
+        Self { signing, verifying, generation }
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn signing(&self) -> &SigningKey {
+        &self.signing
+    }
+
+    /// All keys that verify.
+    #[must_use]
+    pub fn verifying(&self) -> &[RingKey] {
+        &self.verifying
+    }
+
+    /// Counts the changes of the ring: what was verified under another generation is verified anew.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The keys to try for a token: the one that its `kid` names, else every key of its algorithm (the
+    /// peers do not look at `kid`, so a foreign one is no reason to refuse).
+    pub(super) fn candidates<'r>(
+        &'r self,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+    ) -> impl Iterator<Item = &'r RingKey> {
+        let named = key_id.and_then(|id| {
+            self.verifying
+                .iter()
+                .position(|held| held.key.id().as_str() == id && held.key.algorithm() == algorithm)
+        });
+        self.verifying
+            .iter()
+            .enumerate()
+            .filter(move |(at, held)| match named {
+                Some(named) => *at == named,
+                None => held.key.algorithm() == algorithm,
+            })
+            .map(|(_, held)| held)
+    }
+
+    /// The key with this id.
+    #[must_use]
+    pub fn find(&self, id: &KeyId) -> Option<&RingKey> {
+        self.verifying.iter().find(|held| held.key.id() == id)
+    }
+}

@@ -1,0 +1,230 @@
+"""What became of the credentials of one flow: the facts that deliberate differences depend on.
+
+The peers never revoke an access token, never end a family and forget that a password changed; we do.
+So whether "401 where the peer says 200" is deliberate depends on what happened before in the flow:
+a rule may excuse it for a token whose family has ended, never for one that should still be good.
+The ledger follows the requests and answers (it decodes tokens, it does not verify them) and tells
+for each request whose credential it presents and in which state that credential is.
+"""
+import json
+import re
+import time
+import urllib.parse
+
+from runner.forge import JWT_IN, is_jwt, jwt_parts
+
+# What can end a refresh family, in the words that rules use.
+ENDINGS = ("reuse", "signed-out", "password-changed", "deactivated", "deleted")
+
+# Seconds for which avain repeats a lost answer (`tokens.refresh_grace`).
+GRACE = 10.0
+
+
+class Family:
+    """All tokens that come from one sign-in."""
+
+    def __init__(self, owner):
+        self.owner = owner
+        self.ended = set()
+
+
+class Token:
+    """One issued token. For a refresh token that was rotated, `answer` made its `successor`."""
+
+    def __init__(self, raw, family):
+        self.id, self.account_id, self.family = token_id(raw), account_id(raw), family
+        self.used = False
+        self.partner = None  # the access token that came with a refresh token
+        self.successor = None
+        self.rotated_at = None
+        self.answer = None
+
+
+class Account:
+    """The owner's state as the set-up hook left it."""
+
+    def __init__(self, active=True):
+        self.active, self.deleted = active, False
+
+
+class Ledger:
+    """The credentials of one flow. `endpoints` finds an endpoint's name from method and path."""
+
+    def __init__(self, endpoints, users=()):
+        self.endpoints = endpoints
+        self.accounts = {u["username"]: Account(u.get("is_active", True)) for u in users}
+        self.tokens = {}
+
+    def situation(self, played):
+        """The facts of a request that was answered, before its effects are recorded."""
+        exchange = played.exchange
+        endpoint = self.endpoints.name(exchange.path)
+        facts = {"endpoint": endpoint, "method": exchange.method, "path": exchange.path,
+                 "body_bytes": len(exchange.body or b""), "ended": set(), "retry": "no",
+                 "owner": None}
+        raw = presented_jwt(exchange, endpoint)
+        token = self.find(raw)
+        if token is None:
+            return facts
+        facts.update(ended=set(token.family.ended), retry=self.retry(token),
+                     owner=self.owner_state(token, raw))
+        answered = answer_jwts(exchange.response).get("refresh")
+        if token.successor and answered and token_id(answered) == token.successor.id:
+            facts["successor_answer"] = token.answer
+        return facts
+
+    def retry(self, token):
+        """Whether a second refresh with this token would repeat a lost answer.
+
+        `due`: one step behind, inside the grace period, successor and its access token unused.
+        `possible`: the same, but the access token was used; a service may see that either way.
+        """
+        successor = token.successor
+        if successor is None or successor.used or token.family.ended:
+            return "no"
+        if time.monotonic() - token.rotated_at >= GRACE:
+            return "no"
+        return "possible" if successor.partner and successor.partner.used else "due"
+
+    def record(self, played):
+        """Remember what a request did: the tokens issued, used and ended."""
+        if played.exchange is None:
+            return
+        exchange = played.exchange
+        endpoint = self.endpoints.name(exchange.path)
+        token = self.find(presented_jwt(exchange, endpoint))
+        good = 200 <= exchange.response.status < 300
+        if endpoint == "obtain" and good:
+            self.issue(Family(self.owner_of(exchange)), exchange.response)
+        elif token and not good:
+            self.record_reuse(token, endpoint, exchange.response)
+        elif endpoint == "refresh" and token:
+            self.record_refresh(token, played)
+        elif endpoint in ("blacklist", "logout") and token:
+            token.family.ended.add("signed-out")
+        elif endpoint == "resource" and token:
+            token.used = True
+
+    def record_hook(self, hook):
+        """A change of an account ends what was issued before it."""
+        name = hook.get("username")
+        changes = hook.get("set", {})
+        account = self.accounts.setdefault(name, Account()) if name else None
+        if hook["op"] == "delete-user":
+            account.deleted = True
+            self.end_all(name, "deleted")
+        if "is_active" in changes:
+            account.active = bool(changes["is_active"])
+            if not account.active:
+                self.end_all(name, "deactivated")
+        if "password" in changes:
+            self.end_all(name, "password-changed")
+
+    def record_refresh(self, token, played):
+        """A rotation, the retry of one, or a refresh without rotation."""
+        issued = self.issue(token.family, played.exchange.response)
+        if token.successor is None and issued:
+            token.used = True
+            token.successor, token.rotated_at = issued, time.monotonic()
+            token.answer = played.facts
+
+    def record_reuse(self, token, endpoint, response):
+        """A token that was rotated before and is no lost answer: somebody else holds a copy."""
+        if (endpoint in ("refresh", "blacklist", "logout") and token.successor
+                and b"Token is blacklisted" in response.body and self.retry(token) != "due"):
+            token.family.ended.add("reuse")
+
+    def issue(self, family, response):
+        """Remember the tokens of an answer; give the refresh token, if there is one."""
+        jwts = answer_jwts(response)
+        made = {}
+        for kind, raw in jwts.items():
+            token = made[kind] = self.find(raw) or Token(raw, family)
+            self.tokens[token.id] = token
+        refresh = made.get("refresh")
+        if refresh and "access" in made:
+            refresh.partner = made["access"]
+        return refresh
+
+    def end_all(self, owner, how):
+        """End every family of an account."""
+        for token in self.tokens.values():
+            if token.family.owner == owner:
+                token.family.ended.add(how)
+
+    def find(self, raw):
+        """The issued token with the same `jti`, however the presented copy was altered."""
+        return self.tokens.get(token_id(raw)) if raw else None
+
+    def owner_state(self, token, raw):
+        """active, inactive or deleted; `nobody` where the copy names an account never met here."""
+        named = account_id(raw)
+        if named is not None and all(named != t.account_id for t in self.tokens.values()):
+            return "nobody"
+        account = self.accounts.get(token.family.owner, Account())
+        return "deleted" if account.deleted else "active" if account.active else "inactive"
+
+    def owner_of(self, exchange):
+        """The account that a sign-in names."""
+        name = str(body_fields(exchange).get("username", "")).strip()
+        if name:
+            return name
+        text = (exchange.body or b"").decode("utf-8", "replace")
+        return next((known for known in self.accounts if known in text), None)
+
+
+def claim(raw, name):
+    """A claim of a token; None where it is absent or the token does not decode."""
+    try:
+        claims = jwt_parts(raw)[1]
+    except ValueError:
+        return None
+    return claims.get(name) if isinstance(claims, dict) else None
+
+
+def token_id(raw):
+    """The `jti` of a token."""
+    return claim(raw, "jti")
+
+
+def account_id(raw):
+    """The account that a token names, as text: the generations write it as text or as a number."""
+    named = claim(raw, "user_id")
+    return None if named is None else str(named)
+
+
+def presented_jwt(exchange, endpoint):
+    """The JWT that a request presents: in its header at a resource, in its body elsewhere."""
+    if endpoint == "resource":
+        header = exchange.headers.get("Authorization", "")
+        words = header.split() if isinstance(header, str) else []
+        return words[1] if len(words) == 2 and is_jwt(words[1]) else None
+    field = "token" if endpoint == "verify" else "refresh"
+    value = body_fields(exchange).get(field)
+    if isinstance(value, str) and is_jwt(value.strip()):
+        return value.strip()
+    found = set(JWT_IN.findall((exchange.body or b"").decode("utf-8", "replace")))
+    return found.pop() if len(found) == 1 else None
+
+
+def body_fields(exchange):
+    """The fields of a JSON object or a form; empty for anything else."""
+    text = (exchange.body or b"").decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        if not re.match(r"[\w.-]+=", text):
+            return {}
+        value = dict(urllib.parse.parse_qsl(text, keep_blank_values=True))
+    return value if isinstance(value, dict) else {}
+
+
+def answer_jwts(response):
+    """The `access` and `refresh` tokens of an answer."""
+    try:
+        value = response.json()
+    except ValueError:
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    return {k: value[k] for k in ("access", "refresh") if is_jwt(value.get(k))}
