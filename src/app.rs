@@ -18,6 +18,7 @@ use crate::account::password::most_common_parameters;
 use crate::background::{self, Background};
 use crate::base::clock::Clock;
 use crate::base::random::Random;
+use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
 use crate::dialect::metax::Metax;
 use crate::dialect::simplejwt::SimpleJwt;
@@ -47,7 +48,6 @@ use crate::token::claims::{ClaimSource, ClaimsShape, TokenRules, UserIdAs};
 use crate::token::credential::{Denial, Scheme, Schemes};
 use crate::token::key::SigningKey;
 use crate::token::provider;
-use crate::token::seal::MasterKey;
 use crate::token::verify::{Expectations, Flaw, Rejection};
 
 /// Why the service does not start.

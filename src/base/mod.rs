@@ -4,4 +4,5 @@ pub mod clock;
 pub mod digest;
 pub mod encode;
 pub mod random;
+pub mod seal;
 pub mod secret;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
+use crate::base::seal::{MasterKey, SealError};
 use crate::store::signing_keys::{self, KeyState, Purpose, StoredKey};
 use crate::store::{Store, StoreError};
 use crate::token::algorithm::Algorithm;
 use crate::token::key::{KeyId, SigningKey};
 use crate::token::key_error::KeyError;
 use crate::token::key_ring::{KeyRing, RingKey};
-use crate::token::seal::{MasterKey, SealError};
 
 /// Why keys could not be loaded or changed. Every sentence says what to do.
 #[derive(Debug)]

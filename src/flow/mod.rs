@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use crate::account::hashing::{Busy, Hashing};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::random::Random;
+use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -24,7 +25,6 @@ use crate::token::claims::{ClaimsShape, TokenRules};
 use crate::token::credential::Denial;
 use crate::token::issue::{AccessToken, Issuer, RefreshToken, SigningFailed};
 use crate::token::key_ring::KeyRing;
-use crate::token::seal::MasterKey;
 use crate::token::verify::{Expectations, Rejection};
 
 /// An expected answer that is no: part of the contract, worded by a dialect.

@@ -9,7 +9,6 @@ pub mod jws_header;
 pub mod key;
 pub mod key_error;
 pub mod provider;
-pub mod seal;
 pub mod verification_key;
 
 pub mod authenticated;
