@@ -50,6 +50,7 @@ test: tools lint build
 	cargo test --locked
 	$(VENV) tests/backend/test_backend.py
 	$(VENV) tests/nginx/test_gateway.py --engine both
+	$(VENV) tests/contract/test_rules.py
 	$(MAKE) --no-print-directory contract
 
 # CONTRACT=<folder> SYSTEM=<name> DATABASE=postgresql reach the runner through the environment.

@@ -16,11 +16,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 IMPORTED = ("username", "email", "password", "first_name", "last_name",
             "is_active", "is_staff", "is_superuser")
 TEXTS = {"email": "--email", "first_name": "--first-name", "last_name": "--last-name"}
-FLAGS = {"is_staff": "staff", "is_superuser": "superuser"}
+FLAGS = {"is_staff": "--staff", "is_superuser": "--superuser"}
+
+
+# Seconds in which a running avain hears for certain of what another process changed (it polls each 0.2 s).
+HEARD = 0.3
 
 
 class HookError(RuntimeError):
@@ -38,9 +43,12 @@ class Hook:
                            "delete-user": self.delete_user, "issue-token": self.issue_token}
 
     def __call__(self, request):
-        """Do a request and give its answer."""
+        """Do a request and give its answer, once the service has heard of it."""
         operation = self.operations.get(request["op"])
-        return operation(request) if operation else {"unsupported": True}
+        answer = operation(request) if operation else {"unsupported": True}
+        if request["op"] in ("set-user", "delete-user"):
+            time.sleep(HEARD)
+        return answer
 
     def run(self, *arguments, stdin=""):
         """One avain command; gives its standard output."""
@@ -67,7 +75,7 @@ class Hook:
             return {"unsupported": True}
         edits = ["%s=%s" % (option, changes[field]) for field, option in TEXTS.items()
                  if field in changes]
-        edits += ["--%s%s" % ("" if changes[field] else "no-", option)
+        edits += ["%s=%s" % (option, "true" if changes[field] else "false")
                   for field, option in FLAGS.items() if field in changes]
         if edits:
             self.run("user", "edit", name, *edits)

@@ -33,6 +33,7 @@ class Token:
 
     def __init__(self, raw, family):
         self.id, self.account_id, self.family = token_id(raw), account_id(raw), family
+        self.kind = claim(raw, "token_type")
         self.used = False
         self.partner = None  # the access token that came with a refresh token
         self.successor = None
@@ -53,16 +54,16 @@ class Ledger:
     def __init__(self, endpoints, users=()):
         self.endpoints = endpoints
         self.accounts = {u["username"]: Account(u.get("is_active", True)) for u in users}
-        self.tokens = {}
+        self.tokens, self.families, self.issued = {}, {}, set()
 
     def situation(self, played):
         """The facts of a request that was answered, before its effects are recorded."""
         exchange = played.exchange
         endpoint = self.endpoints.name(exchange.path)
+        raw = presented_jwt(exchange, endpoint)
         facts = {"endpoint": endpoint, "method": exchange.method, "path": exchange.path,
                  "body_bytes": len(exchange.body or b""), "ended": set(), "retry": "no",
-                 "owner": None}
-        raw = presented_jwt(exchange, endpoint)
+                 "owner": None, "altered": raw not in self.issued, "made": self.made(raw)}
         token = self.find(raw)
         if token is None:
             return facts
@@ -72,6 +73,18 @@ class Ledger:
         if token.successor and answered and token_id(answered) == token.successor.id:
             facts["successor_answer"] = token.answer
         return facts
+
+    def made(self, raw):
+        """What shows that a token was made by hand with our key, if something does.
+
+        `refresh-token`: it calls itself a refresh token, and none with its `jti` was ever issued.
+        `time-as-text`: one of its times is no number.
+        """
+        if any(isinstance(claim(raw, name), str) for name in ("exp", "iat", "nbf")):
+            return "time-as-text"
+        token = self.find(raw)
+        unknown = token is None or token.kind != "refresh"
+        return "refresh-token" if claim(raw, "token_type") == "refresh" and unknown else None
 
     def retry(self, token):
         """Whether a second refresh with this token would repeat a lost answer.
@@ -92,12 +105,13 @@ class Ledger:
             return
         exchange = played.exchange
         endpoint = self.endpoints.name(exchange.path)
-        token = self.find(presented_jwt(exchange, endpoint))
+        raw = presented_jwt(exchange, endpoint)
+        token = self.find(raw)
         good = 200 <= exchange.response.status < 300
         if endpoint == "obtain" and good:
             self.issue(Family(self.owner_of(exchange)), exchange.response)
-        elif token and not good:
-            self.record_reuse(token, endpoint, exchange.response)
+        elif raw and not good:
+            self.record_reuse(raw, endpoint, exchange.response)
         elif endpoint == "refresh" and token:
             self.record_refresh(token, played)
         elif endpoint in ("blacklist", "logout") and token:
@@ -128,11 +142,20 @@ class Ledger:
             token.successor, token.rotated_at = issued, time.monotonic()
             token.answer = played.facts
 
-    def record_reuse(self, token, endpoint, response):
-        """A token that was rotated before and is no lost answer: somebody else holds a copy."""
-        if (endpoint in ("refresh", "blacklist", "logout") and token.successor
-                and b"Token is blacklisted" in response.body and self.retry(token) != "due"):
-            token.family.ended.add("reuse")
+    def record_reuse(self, raw, endpoint, response):
+        """A token that is not the one in force, nor a lost answer's: somebody else holds a copy."""
+        taken_back = b"Token is blacklisted" in response.body
+        if endpoint not in ("refresh", "blacklist", "logout") or not taken_back:
+            return
+        token = self.find(raw)
+        if token is None:  # made by hand: it may still name a family
+            family = self.families.get(claim(raw, "sid"))
+        elif token.kind != "refresh" or token.successor and self.retry(token) != "due":
+            family = token.family
+        else:
+            return
+        if family:
+            family.ended.add("reuse")
 
     def issue(self, family, response):
         """Remember the tokens of an answer; give the refresh token, if there is one."""
@@ -141,6 +164,8 @@ class Ledger:
         for kind, raw in jwts.items():
             token = made[kind] = self.find(raw) or Token(raw, family)
             self.tokens[token.id] = token
+            self.issued.add(raw)
+            self.families[claim(raw, "sid")] = family
         refresh = made.get("refresh")
         if refresh and "access" in made:
             refresh.partner = made["access"]
@@ -174,9 +199,9 @@ class Ledger:
 
 
 def claim(raw, name):
-    """A claim of a token; None where it is absent or the token does not decode."""
+    """A claim of a token; None where it is absent, or there is no token that decodes."""
     try:
-        claims = jwt_parts(raw)[1]
+        claims = jwt_parts(raw)[1] if raw else None
     except ValueError:
         return None
     return claims.get(name) if isinstance(claims, dict) else None

@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import fnmatch
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -171,7 +172,9 @@ def replay_system(contract, system, setup, rules, only, database_url):
     folder.mkdir(parents=True)
     spec = setup["systems"][system]
     signing, imported = signing_key(spec.get("signing"))
-    settings = {**setup["common"], **spec["settings"], **imported}
+    # PostgreSQL may be shared, so the master key has to be given.
+    master = {"keys.master": secrets.token_hex(32)} if database_url else {}
+    settings = {**setup["common"], **spec["settings"], **imported, **master}
     paths = described(contract, system).get("vars", {})
     with start_stack(folder, settings=settings, database_url=database_url, tls=False,
                      contract=True) as stack:

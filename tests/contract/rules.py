@@ -9,9 +9,10 @@ from runner.flows import load_yaml
 
 FILE = Path(__file__).resolve().parent / "deliberate.yaml"
 RULE_KEYS = {"name", "why", "systems", "endpoints", "when", "peer", "ours", "may"}
-WHEN_KEYS = {"ended", "retry", "owner", "methods", "body_over"}
+WHEN_KEYS = {"ended", "retry", "owner", "made", "methods", "body_over"}
 ANSWER_KEYS = {"status", "body", "challenge", "like"}
 WORDS = {"ended": set(ENDINGS), "retry": {"due", "possible"},
+         "made": {"refresh-token", "time-as-text"},
          "owner": {"active", "inactive", "deleted", "nobody"}}
 ALL_PARTS = ("status", "body", "headers")
 
@@ -40,11 +41,11 @@ class Rules:
 
         A rule with `ours` explains the answer as a whole, one with `may` single places.
         """
-        applicable = [r for r in self.rules if applies(r, system, situation)]
+        applicable = [r for r in self.rules if applies(r, system, situation)
+                      and ("peer" not in r or peer_matches(r["peer"], want))]
         for rule in applicable:
-            if "ours" in rule and peer_matches(rule["peer"], want) and any(
-                    self.answer_matches(answer, system, situation, want, given)
-                    for answer in rule["ours"]):
+            if any(self.answer_matches(answer, system, situation, want, given)
+                   for answer in rule.get("ours", [])):
                 return [rule["name"]]
         names = []
         for difference in differences:
@@ -61,8 +62,7 @@ class Rules:
         if answer.get("like") == "slashed":
             return like_slashed(situation, want, given)
         if answer.get("like") == "successor":
-            first = situation.get("successor_answer")
-            return first is not None and not compare(first, given, ALL_PARTS, situation["method"])
+            return like_successor(situation, given)
         challenge = self.challenge(system) if answer.get("challenge") else ABSENT
         return (given["status"] == answer["status"]
                 and body_matches(answer["body"], situation["method"], given)
@@ -96,7 +96,7 @@ def check(rule, endpoint_table):
     """Refuse a rule with a word that would silently never match."""
     name = rule.get("name", "(no name)")
     whole = {"peer", "ours"} <= rule.keys() and "may" not in rule
-    parts = "may" in rule and not {"peer", "ours"} & rule.keys()
+    parts = "may" in rule and "ours" not in rule
     sound = (not set(rule) - RULE_KEYS and rule.get("name") and rule.get("why")
              and whole != parts
              and set(rule.get("endpoints", [])) <= set(endpoint_table)
@@ -117,7 +117,7 @@ def applies(rule, system, situation):
         return False
     if "ended" in when and not situation["ended"] & set(when["ended"]):
         return False
-    if any(key in when and situation[key] not in when[key] for key in ("retry", "owner")):
+    if any(key in when and situation[key] not in when[key] for key in ("retry", "owner", "made")):
         return False
     if "methods" in when and situation["method"] not in when["methods"]:
         return False
@@ -158,6 +158,17 @@ def like_slashed(situation, want, given):
     return given["status"] not in (301, 302, 303, 307, 308, 404) and given["status"] < 500
 
 
+def like_successor(situation, given):
+    """Whether the answer repeats the one that the token got the first time, successor included."""
+    first = situation.get("successor_answer")
+    if first is None:
+        return False
+    differences = compare(first, given, ALL_PARTS, situation["method"])
+    if situation["altered"]:  # claims are copied from token to token, so a forged copy shows
+        differences = [d for d in differences if not fnmatchcase(d.at, "jwt.*.claims.*")]
+    return not differences
+
+
 def may_differ(place, difference):
     """Whether a `may` entry allows one difference."""
     return (fnmatchcase(difference.at, place["at"])
@@ -166,9 +177,11 @@ def may_differ(place, difference):
 
 
 def value_matches(pattern, value):
-    """`absent`, `text` (a string that is not empty), or the value itself."""
+    """`absent`, `any`, `text` (a string that is not empty), or the value itself."""
     if pattern == "absent":
         return value is ABSENT
+    if pattern == "any":
+        return value is not ABSENT
     if pattern == "text":
         return isinstance(value, str) and value != ""
     return value == pattern

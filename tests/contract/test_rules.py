@@ -13,7 +13,7 @@ from conversation import (BEARER, DEAD, DEAD_BEARER, HELLO, NO_ACCOUNT, OUR_ACCE
 from recorded_peer import SEED, RecordedPeer
 from replay import Replay
 from rules import Rules
-from runner.forge import Signing, fresh_rsa
+from runner.forge import Signing, fresh_rsa, jwt_parts, sign
 
 
 class Case(unittest.TestCase):
@@ -135,6 +135,17 @@ class Rotation(Case):
 
     def test_an_equal_refusal_is_equal(self):
         self.judged(self.rotated().refresh("rt", refused(DEAD)), "equal")
+
+    def test_a_forged_copy_of_a_rotated_token(self):
+        conversation = self.rotated().forge(made={"from": "rt", "set": {"role": "admin"}})
+
+        def copied(given):
+            first = given[1].json()
+            header, claims = jwt_parts(first["access"])
+            claims["role"] = "admin"
+            return again(1, access=sign(header, claims, "HS256", b"k"))(given)
+        self.judged(conversation.refresh("made", refused(DEAD), copied), "deliberate")
+        self.judged(self.rotated().refresh("rt", refused(DEAD), copied), "different")
 
     def test_a_second_successor(self):
         self.judged(self.rotated().refresh("rt", refused(DEAD), OUR_PAIR), "different")
@@ -289,6 +300,35 @@ class Revocation(Case):
         conversation.use("ghost", HELLO, refused(DEAD_BEARER))
         self.judged(conversation, "deliberate", "different")
 
+    def test_a_refresh_token_made_by_hand(self):
+        for source in ({"from": "access", "set": {"token_type": "refresh"}},
+                       {"from": "rt", "set": {"jti": "0" * 32}}):
+            with self.subTest(source=source):
+                conversation = Conversation("simplejwt").obtain().forge(made=source)
+                conversation.verify("made", facts(200, {}),
+                                    facts(400, {"non_field_errors": ["Token is blacklisted"]}))
+                conversation.refresh("made", PEER_PAIR, refused(DEAD))
+                conversation.refresh("rt", PEER_PAIR, refused(DEAD))
+                self.judged(conversation, "deliberate", "deliberate", "deliberate")
+
+    def test_times_as_text(self):
+        forged = {"from": "access", "set": {"iat": "1"}}
+        words = DEAD_BEARER["messages"][0]
+        invalid = {**DEAD_BEARER, "messages": [{**words, "message": "Token is invalid"}]}
+        conversation = Conversation("simplejwt").obtain().forge(made=forged)
+        conversation.use("made", HELLO, refused(invalid)).use("access", HELLO, refused(invalid))
+        self.judged(conversation, "deliberate", "different")
+        answer = refused({"detail": "Token is invalid", "code": "token_not_valid"})
+        conversation.verify("made", facts(200, {}), answer).verify("access", facts(200, {}), answer)
+        self.judged(conversation, "deliberate", "different")
+
+    def test_a_deleted_account_at_blacklisting(self):
+        deleted = Conversation("simplejwt").obtain()
+        deleted.hook(op="delete-user", username="{{amy.username}}")
+        self.judged(deleted.blacklist("rt", facts(200, {}), refused(NO_ACCOUNT)), "deliberate")
+        off = self.changed("simplejwt", is_active=False)
+        self.judged(off.blacklist("rt", facts(200, {}), refused(NO_ACCOUNT)), "different")
+
     def test_a_forged_copy_counts_as_the_token_it_was_made_from(self):
         conversation = Conversation("simplejwt").obtain().blacklist("rt", facts(200, {}))
         conversation.forge(made={"from": "access", "set": {"role": "admin"}})
@@ -311,6 +351,18 @@ class Others(Case):
         peer = facts(405, {"detail": "Method \"TRACE\" not allowed."}, {"allow": ["OPTIONS", "POST"]})
         self.judged(Conversation("simplejwt").step("TRACE {{P}}/", peer, page), "deliberate")
         self.judged(Conversation("simplejwt").step("PUT {{P}}/", peer, page), "different")
+
+    def test_options_behind_the_gate(self):
+        def asked(do, peer, ours):
+            return Conversation("simplejwt").step(do, peer, ours)
+        allow = {"allow": ["GET", "HEAD", "OPTIONS"]}
+        detail = {"detail": "Authentication credentials were not provided."}
+        peer = facts(401, detail, {**BEARER, **allow})
+        self.judged(asked("OPTIONS {{RESOURCE}}", peer, refused(detail)), "deliberate")
+        self.judged(asked("OPTIONS {{RESOURCE}}", facts(200, {}, allow), facts(200, {})), "different")
+        self.judged(asked("OPTIONS {{P}}/", peer, refused(detail)), "different")
+        other = facts(401, detail, {**BEARER, "allow": ["POST"]})
+        self.judged(asked("OPTIONS {{RESOURCE}}", peer, other), "different")
 
     def test_a_difference_beside_an_allowed_one(self):
         tokens = with_additions(PAIR)
