@@ -19,7 +19,7 @@ use crate::store::{StoreError, accounts, refresh_families};
 
 /// How often the feed of changes is looked at: what is changed elsewhere takes at most so long to be
 /// heard of.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(100);
 /// How often is swept.
 const SWEEP: Duration = Duration::from_mins(10);
 /// For how long the feed is kept: longer than any instance pauses.

@@ -8,7 +8,7 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: find
 SELECT f.id, f.account_id, u.is_active, f.state, f.ends_at, f.current_digest, f.current_token_id,
-    f.current_issued_at, f.current_expires_at, f.previous_digest, f.rotated_at
+    f.current_issued_at, f.current_expires_at, f.previous_digest, f.rotated_at, f.end_reason
 FROM refresh_families f JOIN auth_user u ON u.id = f.account_id
 WHERE f.id = $1;
 
@@ -19,11 +19,11 @@ SET previous_digest = current_digest, rotated_at = $3, current_digest = $4, curr
 WHERE id = $1 AND current_digest = $2 AND state = 'active'
     AND EXISTS (SELECT 1 FROM auth_user u WHERE u.id = account_id AND u.is_active)
 RETURNING id, account_id, TRUE AS is_active, state, ends_at, current_digest, current_token_id,
-    current_issued_at, current_expires_at, previous_digest, rotated_at;
+    current_issued_at, current_expires_at, previous_digest, rotated_at, end_reason;
 
 -- name: end
 UPDATE refresh_families SET state = 'ended', ended_at = $2, end_reason = $3
-WHERE id = $1 AND state = 'active'
+WHERE id = $1 AND (state = 'active' OR end_reason = 'deactivation')
 RETURNING account_id;
 
 -- name: end_of_account

@@ -26,14 +26,17 @@ pub async fn refresh(
     let issuer = context.issuer(&ring, &layout.tokens, now);
 
     let family = find_or_adopt(context, layout, &token, family_id, &digest, now).await?;
-    let complete = token.require(Kind::Refresh);
+    if family.ended && !family.ended_with_account {
+        return Err(Rejection::Revoked.into());
+    }
+    // Switching an account off ends its families; clients are told the cause, not the consequence.
+    if !family.account_is_active || !family.is_of(token.subject()) {
+        return Err(Refusal::OwnerInactive.into());
+    }
     if family.ended {
         return Err(Rejection::Revoked.into());
     }
-    complete?;
-    if !family.account_is_active {
-        return Err(Refusal::OwnerInactive.into());
-    }
+    token.require(Kind::Refresh)?;
     let standing = family.standing(&digest, context.refresh_grace, now);
     if standing == Standing::Reused {
         return Err(reused(context, &family, now).await);

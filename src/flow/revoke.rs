@@ -1,7 +1,7 @@
 //! Taking back: a refresh token, and with it its family and the access tokens of that.
 
 use crate::flow::refresh::{find_or_adopt, identify, reused};
-use crate::flow::{Context, Error, LayoutRules};
+use crate::flow::{Context, Error, LayoutRules, Refusal};
 use crate::store::refresh_families::{self, EndReason};
 use crate::token::claims::Kind;
 use crate::token::refresh::Standing;
@@ -21,7 +21,10 @@ pub async fn revoke_refresh_token(
         verify::verify(&ring, &context.expectations, presented.as_bytes(), now, &mut scratch)?;
     let (family_id, digest) = identify(&token)?;
     let family = find_or_adopt(context, layout, &token, family_id, &digest, now).await?;
-    if family.ended {
+    if !family.is_of(token.subject()) {
+        return Err(Refusal::OwnerInactive.into());
+    }
+    if family.ended && !family.ended_with_account {
         return Err(Rejection::Revoked.into());
     }
     token.require(Kind::Refresh)?;

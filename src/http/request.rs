@@ -1,6 +1,8 @@
 //! From bytes and headers to a submission: negotiation, media types, bodies.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
@@ -60,18 +62,37 @@ where
 {
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
+    let mut body = std::pin::pin!(body);
     if announced > u64::try_from(limits.body).unwrap_or(u64::MAX) {
+        discard(body).await;
         return Err(drf::too_large());
     }
-    let body = std::pin::pin!(body);
-    let whole = Limited::new(body, limits.body).collect();
+    let whole = Limited::new(body.as_mut(), limits.body).collect();
     match tokio::time::timeout(limits.body_timeout, whole).await {
         Err(_) => Err(drf::too_slow()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(drf::too_large()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            discard(body).await;
+            Err(drf::too_large())
+        }
         // The connection broke off: nobody reads the answer.
         Ok(Err(_)) => Err(drf::parse_error("the body broke off")),
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
     }
+}
+
+/// Reads on for a while without keeping anything: a connection that is closed with bytes unread is reset,
+/// and the reset can overtake the answer.
+async fn discard<B>(body: Pin<&mut B>)
+where
+    B: HttpBody<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    const MOST: usize = 4 << 20;
+    const LONGEST: Duration = Duration::from_secs(2);
+    let mut rest = Limited::new(body, MOST);
+    let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
+    // Whatever comes of it, the answer is the same.
+    drop(tokio::time::timeout(LONGEST, reading).await);
 }
 
 /// Understands a body by its media type. An empty one counts as `{}` whatever its type.

@@ -127,7 +127,8 @@ pub async fn rotate(
     rows.first().map(family).transpose()
 }
 
-/// Ends a family. `false` where it was ended before.
+/// Ends a family. `false` where it was ended before, other than by switching its account off: that is
+/// not what its holder meant.
 pub async fn end(
     store: &Store,
     id: FamilyId,
@@ -160,6 +161,8 @@ fn family(row: &Row) -> Result<Family, StoreError> {
         account: AccountId::new(row.int32("account_id")?),
         account_is_active: row.bool("is_active")?,
         ended: row.text("state")? != "active",
+        ended_with_account: row.opt_text("end_reason")?.as_deref()
+            == Some(EndReason::Deactivation.as_str()),
         ends_at: row.seconds("ends_at")?,
         current: row.digest("current_digest")?,
         successor: Stamp {

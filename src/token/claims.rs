@@ -227,6 +227,12 @@ impl ClaimsShape {
                 out.insert(name.clone(), value.clone());
             }
         }
+        // Written anew where they are configured: a token that was presented may name further audiences.
+        for (name, configured) in [("aud", &self.audience), ("iss", &self.issuer)] {
+            if let Some(value) = configured {
+                out.insert(name.to_owned(), Value::from(value.as_str()));
+            }
+        }
         out
     }
 }

@@ -13,7 +13,7 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::token::claims::{FamilyId, Kind, Stamp};
-use crate::token::verify::VerifiedToken;
+use crate::token::verify::{Subject, VerifiedToken};
 
 /// The state of a family, as the store keeps it. It holds digests of token ids, never tokens.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Family {
     pub account_is_active: bool,
     /// Whether the family was ended: by sign-out, reuse, or a change of password.
     pub ended: bool,
+    /// Whether it was ended because the account was switched off.
+    pub ended_with_account: bool,
     /// When it ends at the latest.
     pub ends_at: Timestamp,
     /// Digest of the `jti` of the token in force.
@@ -50,6 +52,17 @@ pub enum Standing {
 }
 
 impl Family {
+    /// Whether a token with this subject can belong to it: the same account, or (as the peers allow) none
+    /// named at all.
+    #[must_use]
+    pub fn is_of(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Account(id) => id == self.account.get(),
+            Subject::Absent => true,
+            Subject::Nobody => false,
+        }
+    }
+
     /// Where the token whose `jti` has the digest `presented` stands at `now`.
     #[must_use]
     pub fn standing(&self, presented: &Digest, grace: Duration, now: Timestamp) -> Standing {
@@ -103,7 +116,10 @@ impl Renewal {
 
     fn presented(token: &VerifiedToken<'_>, family: &Family) -> Option<Digest> {
         token.require(Kind::Refresh).ok()?;
-        let live = !family.ended && family.account_is_active && token.family() == Some(family.id);
+        let live = !family.ended
+            && family.account_is_active
+            && token.family() == Some(family.id)
+            && family.is_of(token.subject());
         live.then(|| token.token_id().map(|id| Digest::of(id.as_bytes()))).flatten()
     }
 
