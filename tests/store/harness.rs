@@ -1,17 +1,16 @@
 //! Databases for tests: a fresh one for each, on a cluster that lives as long as the test process.
 
 use std::future::Future;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 use avain::base::clock::Timestamp;
 use avain::store::migrate::{self, Migration};
 use avain::store::statements::{Catalog, FILES};
 use avain::store::{Options, Store};
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
+
+pub(crate) use crate::support::{CLUSTER, Cluster, block_on, connect, replace_database};
 
 /// What the suite runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +27,6 @@ pub(crate) fn on<F: Future<Output = ()>>(engine: Engine, test: fn(Database) -> F
         let database = Database::empty(engine).await;
         test(database).await;
     });
-}
-
-/// Runs `test` on a runtime of its own.
-pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build();
-    runtime.expect("a runtime starts").block_on(test)
 }
 
 /// When the tests' migrations are applied.
@@ -62,7 +54,7 @@ impl Database {
     pub(crate) async fn empty_on(cluster: &Cluster, engine: Engine) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
-        let client = connect(&cluster.url).await;
+        let client = connect(cluster.told("url")).await;
         let create = format!("CREATE DATABASE {name}");
         client.batch_execute(&create).await.expect("a database can be made");
         let mut options = Options::new(&cluster.url_of(&name));
@@ -154,85 +146,4 @@ pub(crate) fn catalog() -> Arc<Catalog> {
         Arc::new(Catalog::parse(&files).expect("the statements are well-formed"))
     });
     Arc::clone(&CATALOG)
-}
-
-/// A connection beside the store.
-pub(crate) async fn connect(url: &str) -> Client {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.expect("the test cluster answers");
-    tokio::spawn(connection);
-    client
-}
-
-/// The cluster that the tests share. It ends when this process does, since its standard input closes.
-pub(crate) static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
-
-/// A throw-away PostgreSQL (`tests/setup/postgres.py`).
-pub(crate) struct Cluster {
-    /// For the role that owns the databases.
-    pub(crate) url: String,
-    /// For a superuser.
-    pub(crate) admin: String,
-    /// The file with its certificate, where `openssl` could make one.
-    pub(crate) certificate: Option<String>,
-    talk: Mutex<Talk>,
-}
-
-struct Talk {
-    child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Cluster {
-    /// Makes and starts a cluster of its own, for tests that stop it.
-    pub(crate) fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/postgres.py");
-        let mut child = Command::new("python3")
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3 is installed");
-        let output = child.stdout.take().expect("the output is piped");
-        let mut lines = BufReader::new(output).lines();
-        let line = lines.next().expect(
-            "the store's tests need PostgreSQL: see the message of tests/setup/postgres.py above",
-        );
-        let line = line.expect("the script writes text");
-        let told: serde_json::Value = serde_json::from_str(&line).expect("the script writes JSON");
-        let field = |name: &str| told[name].as_str().expect("a text").to_owned();
-        let (url, admin) = (field("url"), field("admin"));
-        let certificate = told["certificate"].as_str().map(str::to_owned);
-        Self { url, admin, certificate, talk: Mutex::new(Talk { child, lines }) }
-    }
-
-    /// Tells the script to `stop`, `start` or `restart` the server, and waits until it did.
-    pub(crate) fn tell(&self, command: &str) {
-        let mut talk = self.talk.lock().expect("no test panicked here");
-        let input = talk.child.stdin.as_mut().expect("the input is piped");
-        writeln!(input, "{command}").expect("the script listens");
-        let answer =
-            talk.lines.next().expect("the script answers").expect("the script writes text");
-        assert!(answer.contains("done"), "{answer}");
-    }
-
-    /// The URL of another database, for the role that owns it.
-    pub(crate) fn url_of(&self, database: &str) -> String {
-        replace_database(&self.url, database)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if let Ok(talk) = self.talk.get_mut() {
-            drop(talk.child.stdin.take());
-            drop(talk.child.wait());
-        }
-    }
-}
-
-/// `url` with another database's name.
-pub(crate) fn replace_database(url: &str, database: &str) -> String {
-    let (server, _) = url.rsplit_once('/').expect("the URL ends with a database");
-    format!("{server}/{database}")
 }

@@ -10,6 +10,8 @@ mod migrations;
 mod postgres_only;
 mod sqlite_only;
 mod statements;
+#[path = "../support/mod.rs"]
+mod support;
 mod transactions;
 mod values;
 

@@ -242,7 +242,8 @@ fn an_administrator_grants_the_service_its_rights() {
             }
             let owner = database.options.url.expose().clone();
             let (_, name) = owner.rsplit_once('/').expect("the URL ends with a database");
-            let admin = crate::harness::replace_database(&crate::harness::CLUSTER.admin, name);
+            let admin =
+                crate::harness::replace_database(crate::harness::CLUSTER.told("admin"), name);
             let client = crate::harness::connect(&admin).await;
             let quoted = service.replace('"', "\"\"");
             let role = format!("CREATE ROLE \"{quoted}\" LOGIN PASSWORD 'x'");

@@ -217,8 +217,10 @@ fn deadlocks_are_to_be_retried() {
     block_on(async {
         let database = Database::empty(Engine::Postgres).await;
         let store = database.migrated().await;
-        let (alter, client) =
-            ("ALTER ROLE postgres SET deadlock_timeout = '50ms'", connect(&CLUSTER.admin).await);
+        let (alter, client) = (
+            "ALTER ROLE postgres SET deadlock_timeout = '50ms'",
+            connect(CLUSTER.told("admin")).await,
+        );
         client.batch_execute(alter).await.expect("a superuser may");
         for name in ["a", "b"] {
             add(&store, name).await;
@@ -256,7 +258,7 @@ fn a_standby_is_skipped_and_a_dead_host_too() {
 
         // A database that has become read-only, as a standby is: the connection is given up.
         let (_, name) = rest.rsplit_once('/').expect("the URL ends with a database");
-        let admin = connect(&CLUSTER.admin).await;
+        let admin = connect(CLUSTER.told("admin")).await;
         let alter =
             |on: bool| format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
         admin.batch_execute(&alter(true)).await.expect("a superuser may");
@@ -302,7 +304,7 @@ fn a_wrong_url_or_password_is_unavailable_or_refused() {
 #[test]
 fn tls_is_as_strict_as_sslmode_says() {
     block_on(async {
-        let certificate = CLUSTER.certificate.as_deref().expect("this test needs openssl in PATH");
+        let certificate = CLUSTER.told("certificate");
         let database = Database::empty(Engine::Postgres).await;
         database.migrated().await;
         let plain = database.options.url.expose().clone();

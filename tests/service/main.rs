@@ -1,0 +1,32 @@
+//! The service, asked as its clients and operators ask it: over HTTP, on a raw socket, by its command line.
+//!
+//! `routes/` is laid out like the URLs. A test is an `async fn(Engine)`; `on_both_engines!` makes
+//! `sqlite::…` and `postgres::…` of each. PostgreSQL must be installed: without it tests fail.
+
+macro_rules! on_both_engines {
+    ($($test:ident)*) => {
+        mod sqlite {
+            $(#[test]
+            fn $test() {
+                crate::harness::on(crate::harness::Engine::Sqlite, super::$test);
+            })*
+        }
+        mod postgres {
+            $(#[test]
+            fn $test() {
+                crate::harness::on(crate::harness::Engine::Postgres, super::$test);
+            })*
+        }
+    };
+}
+
+mod bad_input;
+mod cli;
+mod client;
+mod drain;
+mod harness;
+mod jwt;
+mod revocation;
+mod routes;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,3 @@
+//! `/api/token`: the layout `simplejwt`.
+
+mod token;

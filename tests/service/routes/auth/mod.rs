@@ -1,0 +1,3 @@
+//! `/auth`: the layout `harrastuspassi`.
+
+mod token;

@@ -1,0 +1,7 @@
+//! One file for each URL, in folders as the URLs have them.
+
+mod api;
+mod auth;
+mod every_route;
+mod gate;
+mod v3;

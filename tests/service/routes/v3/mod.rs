@@ -1,0 +1,3 @@
+//! `/v3`: the layout `metax`.
+
+mod drf_token_auth;
