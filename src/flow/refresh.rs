@@ -103,6 +103,8 @@ pub(super) async fn find_or_adopt(
     if let Some(found) = refresh_families::find(&context.store, family).await? {
         return Ok(found);
     }
+    // What is wrong with the token itself is told before what is wrong with its family or owner.
+    token.require(Kind::Refresh)?;
     let Subject::Account(account) = token.subject() else { return Err(Rejection::Revoked.into()) };
     let Some(owner) = accounts::standing(&context.store, AccountId::new(account), now).await?
     else {
@@ -115,7 +117,6 @@ pub(super) async fn find_or_adopt(
     else {
         return Err(Rejection::Revoked.into());
     };
-    token.require(Kind::Refresh)?;
     let adopted = refresh_families::Adopted {
         family,
         account: owner.principal.id,
