@@ -112,9 +112,9 @@ pub(super) async fn find_or_adopt(
     };
     let adoptable = token.imported_at().is_some_and(|imported_at| token.issued_at() < imported_at)
         && owner.revoked_before.is_none_or(|moment| token.begun_at() >= moment);
-    let (true, Some(expires_at), Some(token_id)) =
-        (adoptable, token.expires_at(), token.token_id())
-    else {
+    // PostgreSQL has no NUL in texts; no issuer of ours or theirs puts one into a `jti`.
+    let token_id = token.token_id().filter(|token_id| !token_id.contains('\0'));
+    let (true, Some(expires_at), Some(token_id)) = (adoptable, token.expires_at(), token_id) else {
         return Err(Rejection::Revoked.into());
     };
     let adopted = refresh_families::Adopted {
