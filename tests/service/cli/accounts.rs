@@ -1,0 +1,197 @@
+//! `avain user …`, `avain token …` and `avain createsuperuser`.
+
+use serde_json::json;
+
+use super::{Program, finish};
+use crate::harness::Engine;
+
+fn on_both(test: fn(Program)) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        test(Program::new(engine));
+    }
+}
+
+#[test]
+fn accounts_are_made_shown_changed_and_deleted() {
+    on_both(|program| {
+        let create = ["user", "create", "aino", "--email", "a@example.org", "--first-name", "Äinö"];
+        let made = program.run_with(
+            &[&create[..], &["--staff", "--password-stdin", "--json"]].concat(),
+            "s3cret\n",
+        );
+        assert_eq!(made.json(), json!({ "id": 1, "username": "aino" }));
+        assert_eq!(
+            program.run(&["user", "create", "eino", "--no-password", "--inactive"]).good(),
+            "Account eino created, id 2.\n"
+        );
+        let mut shown = program.run(&["user", "show", "aino", "--json"]).json();
+        let joined = shown.as_object_mut().and_then(|shown| shown.remove("date_joined"));
+        assert!(joined.is_some_and(|at| at.as_str().is_some_and(|at| at.ends_with('Z'))));
+        assert_eq!(
+            shown,
+            json!({
+                "id": 1, "username": "aino", "email": "a@example.org", "first_name": "Äinö", "last_name": "",
+                "is_active": true, "is_staff": true, "is_superuser": false, "last_login": null,
+            })
+        );
+        let listed = program.run(&["user", "list", "--json"]).json_lines();
+        let names: Vec<_> = listed.iter().map(|account| account["username"].clone()).collect();
+        assert_eq!(names, ["aino", "eino"]);
+        assert_eq!(program.run(&["user", "list", "--after", "1", "--json"]).json_lines().len(), 1);
+        assert_eq!(program.run(&["user", "list", "--limit", "1", "--json"]).json_lines().len(), 1);
+        assert!(program.run(&["user", "show", "eino"]).good().contains("is_active     false\n"));
+
+        program.run(&["user", "edit", "aino", "--last-name", "X", "--staff", "false"]).good();
+        let shown = program.run(&["user", "show", "aino", "--json"]).json();
+        assert_eq!((&shown["last_name"], &shown["is_staff"]), (&json!("X"), &json!(false)));
+        assert_eq!(shown["first_name"], "Äinö", "what is not named stays");
+
+        assert_eq!(
+            program.run(&["user", "activate", "eino"]).good(),
+            "Account eino is switched on.\n"
+        );
+        assert_eq!(
+            program.run(&["user", "activate", "eino"]).good(),
+            "Account eino was on already.\n"
+        );
+        assert_eq!(
+            program.run(&["user", "deactivate", "eino"]).good(),
+            "Account eino is switched off.\n"
+        );
+        program.run_with(&["user", "set-password", "eino", "--password-stdin"], "x\n").good();
+        program.run(&["user", "set-password", "eino", "--unusable"]).good();
+        program.run(&["user", "sign-out", "eino"]).good();
+        program.run(&["user", "delete", "eino"]).refused(64, "say --yes to delete");
+        assert_eq!(
+            program.run(&["user", "delete", "eino", "--yes"]).good(),
+            "Account eino is deleted.\n"
+        );
+        for command in ["show", "activate", "deactivate", "sign-out", "edit"] {
+            program.run(&["user", command, "eino"]).refused(1, "there is no account eino");
+        }
+        program.run(&["user", "delete", "eino", "--yes"]).refused(1, "there is no account eino");
+        program.run(&["token", "create", "eino"]).refused(1, "there is no account eino");
+    });
+}
+
+#[test]
+fn what_cannot_be_an_account_is_refused() {
+    let program = Program::new(Engine::Sqlite);
+    program.user("aino");
+    let create = |name: &str| program.run(&["user", "create", name, "--no-password"]);
+    create("aino").refused(1, "there is an account aino already");
+    create("ａｉｎｏ").refused(1, "there is an account aino already");
+    create("a b").refused(1, "a user name has only letters, digits and @ . + - _");
+    create("").refused(1, "a user name must not be blank");
+    create(&"x".repeat(151)).refused(1, "a user name has at most 150 characters");
+    let long = "x".repeat(255);
+    program
+        .run(&["user", "create", "x", "--no-password", "--email", &long])
+        .refused(1, "the e-mail address has more than 254 characters");
+    program.run(&["user", "create", "x"]).refused(64, "--password-stdin or --no-password");
+    let stdin = ["user", "create", "x", "--password-stdin"];
+    program.run(&stdin).refused(64, "standard input ended before the answer");
+    program.run_with(&stdin, "\n").refused(64, "there is no password on standard input");
+    program.run_with(&stdin, "a\0b\n").refused(64, "a password must not hold a NUL character");
+    assert_eq!(program.run(&["user", "list", "--json"]).json_lines().len(), 1, "nothing was made");
+}
+
+#[test]
+fn superusers_come_from_the_environment() {
+    for prefix in ["DJANGO", "AVAIN"] {
+        let program = Program::new(Engine::Sqlite);
+        let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+            let mut command = program.command(&[&["createsuperuser"], arguments].concat());
+            for (name, value) in variables {
+                command.env(format!("{prefix}_SUPERUSER_{name}"), value);
+            }
+            finish(command.spawn().expect("it starts"), "")
+        };
+        let password = ("PASSWORD", "s3cret");
+        run(&[], &["--no-input"])
+            .refused(64, "--no-input needs username: set DJANGO_SUPERUSER_USERNAME");
+        run(&[("USERNAME", "root")], &["--no-input"]).refused(64, "needs password");
+        let made = run(&[("USERNAME", "root"), ("EMAIL", "r@x"), password], &["--noinput"]);
+        assert_eq!(made.good(), "Superuser root created.\n");
+        run(&[("USERNAME", "root"), password], &["--no-input"]).refused(1, "account root already");
+        run(&[password], &["--no-input", "--username", "two"]).good();
+        let shown = program.run(&["user", "show", "root", "--json"]).json();
+        assert_eq!(
+            (&shown["is_staff"], &shown["is_superuser"], &shown["email"]),
+            (&json!(true), &json!(true), &json!("r@x"))
+        );
+        // Asked: the answers come from standard input, the questions go to standard error.
+        let child = program.command(&["createsuperuser"]).spawn().expect("it starts");
+        let asked = finish(child, "three\n\nleft\nright\nsame\nsame\n");
+        assert_eq!(asked.code, 0, "{}", asked.err);
+        assert!(asked.err.contains("The two passwords differ."), "{}", asked.err);
+        assert_eq!(asked.out, "Superuser three created.\n");
+    }
+}
+
+#[test]
+fn accounts_are_imported_line_by_line() {
+    on_both(|program| {
+        let encoded =
+            "pbkdf2_sha256$150000$fixedSALT012$4fORz6rP6dr6sgzWM4pGAVxEbnKEnngYq/JGFELQaeA=";
+        let lines = format!(
+            "{{\"username\": \"aino\", \"password\": \"s3cret\", \"is_staff\": true}}\n\n\
+             {{\"username\": \"eino\", \"encoded\": \"{encoded}\", \"email\": \"e@x\"}}\n\
+             {{\"username\": \"veli\", \"password\": null, \"is_active\": false}}\n"
+        );
+        let imported = program.run_with(&["user", "import"], &lines);
+        assert_eq!(imported.good(), "3 accounts made, 0 lines refused.\n");
+        let stored = |name: &str| program.run(&["user", "show", name, "--json"]).json();
+        assert_eq!(stored("aino")["is_staff"], json!(true));
+        assert_eq!(stored("eino")["email"], json!("e@x"));
+        assert_eq!(stored("veli")["is_active"], json!(false));
+
+        let file = program.file(
+            "bad.jsonl",
+            "{\"username\": \"aino\"}\nnonsense\n{\"username\": \"a\", \"pasword\": \"x\"}\n\
+             {\"username\": \"a\", \"password\": \"x\", \"encoded\": \"y\"}\n{\"username\": \"good\"}\n{\"username\": \"a b\"}\n",
+        );
+        let refused = program.run(&["user", "import", &file]);
+        assert_eq!(refused.code, 1);
+        assert_eq!(refused.out, "1 accounts made, 5 lines refused.\n");
+        for line in
+            ["line 1: there is an account aino", "line 2: ", "line 3: ", "line 4: ", "line 6: "]
+        {
+            assert!(refused.err.contains(line), "{line} in {}", refused.err);
+        }
+        program.run(&["user", "import", "/nonexistent"]).refused(64, "cannot read /nonexistent");
+    });
+}
+
+#[test]
+fn api_keys_are_made_listed_and_revoked() {
+    on_both(|program| {
+        program.user("aino");
+        let made = program.run(&["token", "create", "aino", "--json"]).json();
+        assert_eq!(made["username"], "aino");
+        let key = made["key"].as_str().expect("is text").to_owned();
+        assert!(key.len() == 40 && key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
+        assert_eq!(
+            program.run(&["token", "create", "aino"]).good(),
+            format!("{key}\n"),
+            "the same"
+        );
+        let listed = program.run(&["token", "list", "--json"]);
+        assert!(!listed.out.contains(&key), "a list shows no whole key");
+        let listed = listed.json();
+        assert_eq!(listed["key_begins"], key[..8]);
+        assert_eq!((&listed["username"], &listed["user_id"]), (&json!("aino"), &json!(1)));
+        assert!(
+            program.run(&["token", "list"]).good().starts_with(&format!("{}…  aino", &key[..8]))
+        );
+
+        assert_eq!(program.run(&["token", "revoke", &key]).good(), "The key is revoked.\n");
+        program.run(&["token", "revoke", &key]).refused(1, "there is no such key");
+        program.run(&["token", "revoke", "--user", "aino"]).refused(1, "there is no such key");
+        let other = program.run(&["token", "create", "aino"]).good().to_owned();
+        assert_ne!(other, format!("{key}\n"));
+        program.run(&["token", "revoke", "--user", "aino"]).good();
+        assert_eq!(program.run(&["token", "list", "--json"]).good(), "");
+        assert_eq!(program.run(&["token", "revoke"]).code, 64, "what?");
+    });
+}
