@@ -121,15 +121,8 @@ impl Connection {
 
     /// Reads what there is; `false` at the end of the connection.
     async fn more(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
-        let read = timeout(PATIENCE, self.stream.read(&mut buffer)).await;
-        match read.expect("the service answers or hangs up in time") {
-            Ok(0) | Err(_) => false,
-            Ok(count) => {
-                self.read.extend_from_slice(&buffer[..count]);
-                true
-            }
-        }
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.read)).await;
+        matches!(read.expect("the service answers or hangs up in time"), Ok(1..))
     }
 }
 

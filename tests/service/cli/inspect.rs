@@ -169,8 +169,8 @@ fn in_batches() {
         ("nonsense".to_owned(), "invalid"),
         (json!({ "jws": "", "jwk": {} }).to_string(), "invalid"),
     ];
-    let input: String = lines.iter().map(|(line, _)| format!("{line}\n")).collect();
-    let ran = program.run_with(&["token", "inspect", "--batch"], &input);
+    let input: Vec<&str> = lines.iter().map(|(line, _)| line.as_str()).collect();
+    let ran = program.run_with(&["token", "inspect", "--batch"], &input.join("\n"));
     let expected: Vec<&str> = lines.iter().map(|(_, verdict)| *verdict).collect();
     assert_eq!(ran.good().lines().collect::<Vec<_>>(), expected);
     let secret = program.file("secret", &format!("hs256:{SECRET}"));

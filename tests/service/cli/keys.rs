@@ -116,9 +116,9 @@ fn the_master_key_is_made_beside_the_database_and_is_private() {
     let path = format!("{path}.master-key");
     let mode = std::fs::metadata(&path).expect("it was made").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let made = std::fs::read_to_string(&path).expect("it can be read");
+    let kept = std::fs::read_to_string(&path).expect("it can be read");
     program.run(&["key", "rotate"]).good();
-    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), made, "it is kept");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), kept, "it is kept");
     std::fs::write(&path, "nonsense").expect("it can be written");
     program.run(&["key", "list"]).refused(1, "master key in ");
     std::fs::write(&path, "f".repeat(64)).expect("it can be written");

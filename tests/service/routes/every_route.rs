@@ -24,13 +24,13 @@ fn spellings(path: &str) -> [String; 2] {
     [path.to_owned(), format!("{path}/")]
 }
 
-fn every_row(test: impl AsyncFn(&TestService, &str, Methods, Endpoint)) {
+fn every_row(test: &impl AsyncFn(&TestService, &str, Methods, Endpoint)) {
     every_row_with(&[], test);
 }
 
 fn every_row_with(
     settings: &[(&str, &str)],
-    test: impl AsyncFn(&TestService, &str, Methods, Endpoint),
+    test: &impl AsyncFn(&TestService, &str, Methods, Endpoint),
 ) {
     block_on(async {
         let service = TestService::with(Engine::Sqlite, settings).await;
@@ -58,7 +58,7 @@ fn required(endpoint: Endpoint, sentence: &str) -> Value {
 
 #[test]
 fn other_methods_are_not_allowed() {
-    every_row(async |service, target, methods, _| {
+    every_row(&async |service, target, methods, _| {
         let allow = match methods {
             Methods::Post => "POST, OPTIONS",
             Methods::GetPost => "GET, POST, HEAD, OPTIONS",
@@ -82,7 +82,7 @@ fn other_methods_are_not_allowed() {
 
 #[test]
 fn answers_are_protected_and_numbered() {
-    every_row(async |service, target, methods, _| {
+    every_row(&async |service, target, methods, _| {
         let request = Request::new("POST", target).json(&json!({}));
         let answer = service.ask(&request.clone().header("X-Request-ID", "abc-1.2_3")).await;
         for (name, value) in [
@@ -102,7 +102,7 @@ fn answers_are_protected_and_numbered() {
             assert!(id.len() == 32 && id != odd, "a new one in place of {odd:?}: {id}");
         }
     });
-    every_row_with(&[("server.trusted_proxies", "")], async |service, target, _, _| {
+    every_row_with(&[("server.trusted_proxies", "")], &async |service, target, _, _| {
         let request = Request::new("POST", target).header("X-Request-ID", "mine");
         assert_ne!(service.ask(&request).await.header("x-request-id"), "mine");
     });
@@ -110,7 +110,7 @@ fn answers_are_protected_and_numbered() {
 
 #[test]
 fn accept_is_honoured() {
-    every_row(async |service, target, _, endpoint| {
+    every_row(&async |service, target, _, endpoint| {
         let ask = async |accept: &str| {
             let request = Request::new("POST", target).header("Accept", accept).json(&json!({}));
             service.ask(&request).await
@@ -146,7 +146,7 @@ fn accept_is_honoured() {
 
 #[test]
 fn other_media_types_are_not_supported() {
-    every_row(async |service, target, _, endpoint| {
+    every_row(&async |service, target, _, endpoint| {
         for media_type in
             ["text/plain", "application/vnd.api+json", "application/xml", "", "nonsense", "*/*"]
         {
@@ -162,7 +162,7 @@ fn other_media_types_are_not_supported() {
 
 #[test]
 fn bodies_that_are_no_object_are_refused() {
-    every_row(async |service, target, _, endpoint| {
+    every_row(&async |service, target, _, endpoint| {
         let ask = async |body: &[u8]| {
             service.ask(&Request::new("POST", target).body("application/json", body)).await
         };
@@ -301,7 +301,7 @@ fn unknown_paths_are_not_found() {
 
 #[test]
 fn forms_have_limits() {
-    every_row(async |service, target, _, _| {
+    every_row(&async |service, target, _, _| {
         let mut form = String::new();
         for number in 0..1100 {
             write!(form, "&f{number}=x").expect("a string takes it");

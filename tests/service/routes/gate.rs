@@ -26,7 +26,7 @@ fn error(answer: &crate::client::Answer) -> Value {
 
 async fn who_passes(engine: Engine) {
     let service = TestService::start(engine).await;
-    let account = service.account_with("aino", |draft| draft.username = "Äinö.1".to_owned()).await;
+    let account = service.account("Äinö.1").await;
     let pair = service.sign_in("Äinö.1").await;
     let key = format!("Token {}", service.api_key(account).await);
     for (method, uri) in [READ, WRITE] {

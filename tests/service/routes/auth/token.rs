@@ -2,6 +2,8 @@
 
 mod refresh;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::client::Request;
@@ -114,7 +116,7 @@ async fn every_wrong_credential_gets_one_answer(engine: Engine) {
 
 async fn values_come_as_json_form_and_multipart(engine: Engine) {
     let service = TestService::start(engine).await;
-    service.account_with("aino", |draft| draft.username = "äinö+1".to_owned()).await;
+    service.account("äinö+1").await;
     let json = json!({ "username": "äinö+1", "password": PASSWORD, "unknown": [1] }).to_string();
     let escaped = json.replace('ä', "\\u00e4").replace("\"password\"", "\n \"p\\u0061ssword\"");
     let form = format!("username=%C3%A4in%C3%B6%2B1&password={PASSWORD}&other=1");
@@ -197,8 +199,7 @@ fn weak_hash_of_password() -> String {
     let iterations = std::num::NonZeroU32::new(500).expect("is not zero");
     let algorithm = ring::pbkdf2::PBKDF2_HMAC_SHA256;
     ring::pbkdf2::derive(algorithm, iterations, b"salt", PASSWORD.as_bytes(), &mut out);
-    use base64::Engine as _;
-    format!("pbkdf2_sha256$500$salt${}", base64::engine::general_purpose::STANDARD.encode(out))
+    format!("pbkdf2_sha256$500$salt${}", STANDARD.encode(out))
 }
 
 /// GET is for browser sessions, which come with the pages: nobody has one yet.
