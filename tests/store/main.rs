@@ -4,10 +4,15 @@
 //! and `postgres_unprepared::…` (as behind a pgbouncer in transaction mode) of each. The others concern
 //! one engine alone. PostgreSQL must be installed: without it the tests fail, they do not skip.
 
+mod accounts;
+mod api_keys;
+mod changes;
 mod errors;
 mod harness;
 mod migrations;
 mod postgres_only;
+mod refresh_families;
+mod signing_keys;
 mod sqlite_only;
 mod statements;
 #[path = "../support/mod.rs"]
@@ -45,4 +50,15 @@ on_every_engine! {
     migrations: from_nothing again_changes_nothing several_at_once an_old_django_is_adopted
         a_new_django_is_adopted a_failing_one_leaves_nothing a_killed_one_is_finished_later
         a_changed_one_is_refused a_newer_database_is_told;
+    accounts: what_is_made_is_found a_hash_is_replaced_only_where_it_still_stands
+        measures_end_families_and_are_told switching_is_told_once
+        edits_leave_flags_where_none_are_given deletion_takes_all_of_ours_along
+        standing_lists_families_that_ended_lately;
+    api_keys: one_key_for_each_account a_key_tells_how_its_owner_stands revoking_is_told_once
+        one_of_twenty_keys_is_kept;
+    refresh_families: what_is_begun_is_found rotation_asks_for_the_token_in_force
+        one_of_twenty_rotations_wins an_end_is_told_once_and_stays sweeping_takes_what_has_expired;
+    signing_keys: one_signs_for_each_purpose rotating_and_retiring one_of_twenty_first_keys_signs;
+    changes: a_feed_begins_when_it_is_opened none_of_many_is_missed a_late_commit_is_not_missed
+        sweeping_forgets_the_old an_unknown_kind_is_a_fault;
 }
