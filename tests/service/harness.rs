@@ -239,6 +239,18 @@ impl TestService {
         started.elapsed()
     }
 
+    /// Waits until the service has read all that was changed so far from the feed. What it changes itself
+    /// it hears of at once, and from the feed once more: then it looks up anew what it knew.
+    pub(crate) async fn settled(&self) {
+        let newest = self.store().read("changes.newest", &[]).await.expect("the store answers");
+        let newest = newest.first().and_then(|row| row.opt_int("id").ok().flatten()).unwrap_or(0);
+        let started = Instant::now();
+        while self.service.metrics.changes.get() < newest.unsigned_abs() {
+            assert!(started.elapsed() < Duration::from_secs(5), "the feed is read in time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Makes an active account with [`PASSWORD`].
     pub(crate) async fn account(&self, username: &str) -> AccountId {
         self.account_with(username, |_| {}).await

@@ -54,9 +54,8 @@ pub(crate) async fn what_is_begun_is_found(database: Database) {
     let account = make(&store, "aino").await;
     let id = begin(&store, account, "a").await;
     // Adopting again changes nothing, whatever is said.
-    let mut again = adopted(account, "a");
-    again.token_id = "other".to_owned();
-    again.digest = digest("other");
+    let again =
+        Adopted { token_id: "other".to_owned(), digest: digest("other"), ..adopted(account, "a") };
     refresh_families::adopt(&store, &again).await.expect("it runs");
     let family = refresh_families::find(&store, id).await.expect("it runs").expect("is there");
     assert_eq!((family.id, family.account, family.ends_at), (id, account, at(1000)));

@@ -27,7 +27,8 @@ async fn known_credentials_ask_nothing(engine: Engine) {
     let account = service.account("aino").await;
     let pair = service.sign_in("aino").await;
     let key = format!("Token {}", service.api_key(account).await);
-    // Many at once: one look-up.
+    service.settled().await;
+    // Many at once: hardly more than one look-up.
     let mut clients = JoinSet::new();
     for _ in 0..50 {
         let (mut connection, bearer) = (service.connect().await, pair.bearer());
@@ -36,8 +37,9 @@ async fn known_credentials_ask_nothing(engine: Engine) {
         });
     }
     assert!(clients.join_all().await.iter().all(|status| *status == 204));
-    assert!(looked_up(&service, "account") <= 3, "{}", looked_up(&service, "account"));
+    // Whoever asks while the first answer is just being put away may ask once more.
     let before = looked_up(&service, "account");
+    assert!((1..=3).contains(&before), "{before}");
     for _ in 0..10 {
         assert!(service.admits(&pair.bearer()).await);
         assert!(service.admits(&key).await);
@@ -89,6 +91,7 @@ async fn one_address_has_a_budget_of_misses(engine: Engine) {
     let service = TestService::with(engine, &[("gate.misses", "5")]).await;
     service.account("aino").await;
     let pair = service.sign_in("aino").await;
+    service.settled().await;
     assert!(service.admits(&pair.bearer()).await, "the first miss");
     let mut next = 0;
     let mut miss = async |address: &str| {

@@ -45,6 +45,7 @@ async fn one_serves_until_half_of_its_life_is_over(engine: Engine) {
     let second = service.sign_in("aino").await.bearer();
     let other = service.sign_in("eino").await.bearer();
     let key = format!("Token {}", service.api_key(account).await);
+    service.settled().await;
     let ask = async |credential: &str| phantom(&service.gate("GET", "/api/v1/", credential).await);
     let first = ask(&bearer).await;
     assert_eq!(ask(&bearer).await, first, "one for all requests");

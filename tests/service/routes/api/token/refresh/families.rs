@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::client::Answer;
 use crate::harness::{Engine, Pair, TestService};
-use crate::jwt::claim;
+use crate::jwt::{claim, claims, sign};
 
 on_both_engines! {
     a_retry_gets_the_same_successor
@@ -19,6 +19,8 @@ on_both_engines! {
     a_family_is_one_sign_in
     without_rotation_nothing_is_reuse
     layouts_share_families
+    a_token_names_the_account_of_its_family
+    issuer_and_audience_are_written_anew
 }
 
 fn blacklisted(answer: &Answer) {
@@ -161,4 +163,42 @@ async fn layouts_share_families(engine: Engine) {
     service.pass(10);
     blacklisted(&service.post("/auth/token/refresh/", &body).await);
     dead(&service, &[&first, &second]).await;
+}
+
+/// Forged with our own key: another account's id in a token of a living family.
+async fn a_token_names_the_account_of_its_family(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    let eino = service.account("eino").await;
+    let pair = service.sign_in("aino").await;
+    let ring = service.service.context.ring.load_full();
+    let secret = ring.signing().secret_text().expect("HS256 is the default");
+    let forge = |user: serde_json::Value| {
+        let mut claims = claims(&pair.refresh);
+        claims.insert("user_id".to_owned(), user);
+        sign(secret.expose(), &claims.into())
+    };
+    let gone = json!({ "detail": "No active account found for the given token." });
+    for user in [json!(eino.get()), json!("999999"), json!("x"), json!([])] {
+        let forged = forge(user);
+        service.refresh(&forged).await.is(401, gone.clone());
+        let body = json!({ "refresh": forged });
+        service.post("/api/token/blacklist/", &body).await.is(401, gone.clone());
+    }
+    assert_eq!(service.refresh(&pair.refresh).await.status, 200, "nothing was used up");
+}
+
+async fn issuer_and_audience_are_written_anew(engine: Engine) {
+    let settings = [("tokens.audience", "us"), ("tokens.issuer", "we")];
+    let service = TestService::with(engine, &settings).await;
+    service.account("aino").await;
+    let pair = service.sign_in("aino").await;
+    let ring = service.service.context.ring.load_full();
+    let secret = ring.signing().secret_text().expect("HS256 is the default");
+    let mut claims = claims(&pair.refresh);
+    claims.insert("aud".to_owned(), json!(["them", "us"]));
+    let renewed = Pair::of(&service.refresh(&sign(secret.expose(), &claims.into())).await);
+    for token in [&renewed.access, &renewed.refresh] {
+        assert_eq!((claim(token, "aud"), claim(token, "iss")), (json!("us"), json!("we")));
+    }
 }
