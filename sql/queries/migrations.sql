@@ -1,14 +1,16 @@
 -- The migrations' own statements. In PostgreSQL the tables are in schema avain.
 
 -- name: begun (postgres)
--- Whether a migration was ever begun, and whether the search_path leads to our tables.
+-- Whether a migration was ever begun, whether the search_path leads to our tables, and whether the schema is
+-- there: CREATE SCHEMA IF NOT EXISTS asks for a right that a role with a schema of its own need not have.
 SELECT to_regclass('avain.schema_versions') IS NOT NULL AS begun,
-    'avain' = ANY (current_schemas(FALSE)) AS reachable;
+    'avain' = ANY (current_schemas(FALSE)) AS reachable,
+    to_regnamespace('avain') IS NOT NULL AS has_schema;
 
 -- name: begun (sqlite)
 SELECT EXISTS (
     SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_versions'
-) AS begun, TRUE AS reachable;
+) AS begun, TRUE AS reachable, TRUE AS has_schema;
 
 -- name: lock (postgres)
 -- Held to the end of the transaction; the number is arbitrary. SQLite's BEGIN IMMEDIATE does the same.
@@ -24,10 +26,7 @@ SET LOCAL search_path TO avain, public;
 SELECT 1 AS path;
 
 -- name: make_schema (postgres)
-CREATE SCHEMA IF NOT EXISTS avain;
-
--- name: make_schema (sqlite)
-SELECT 1 AS schema;
+CREATE SCHEMA avain;
 
 -- name: make_versions
 CREATE TABLE IF NOT EXISTS schema_versions (

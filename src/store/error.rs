@@ -59,7 +59,7 @@ impl StoreError {
     }
 
     /// The same error with another sentence.
-    fn with(&self, sentence: String) -> Self {
+    pub(super) fn with(&self, sentence: String) -> Self {
         match self {
             Self::Unavailable(_) => Self::Unavailable(sentence),
             Self::Unique(_) => Self::Unique(sentence),

@@ -124,16 +124,17 @@ async fn apply(
 /// the accounts were.
 async fn prepare(store: &Store) -> Result<(), StoreError> {
     let mut tx = locked(store, "prepare the migrations").await?;
-    let begun = tx.run("migrations.begun", &[]).await?;
-    if begun.first().ok_or_else(no_row)?.bool("begun")? {
+    let found = tx.run("migrations.begun", &[]).await?;
+    let found = found.first().ok_or_else(no_row)?;
+    if found.bool("begun")? {
         return Ok(());
     }
-    for statement in [
-        "migrations.make_schema",
-        "migrations.make_versions",
-        "migrations.make_facts",
-        "migrations.note_owner",
-    ] {
+    if !found.bool("has_schema")? {
+        let made = tx.run("migrations.make_schema", &[]).await;
+        made.map_err(|error| hinted(error, store))?;
+    }
+    for statement in ["migrations.make_versions", "migrations.make_facts", "migrations.note_owner"]
+    {
         tx.run(statement, &[]).await.map_err(|error| hinted(error, store))?;
     }
     tx.commit().await
@@ -244,9 +245,11 @@ fn administrative(options: &Options) -> Options {
 /// Says what to do when a right is missing.
 fn hinted(error: StoreError, store: &Store) -> StoreError {
     if store.is_postgres() && error.sentence().contains("(42501)") {
-        let sentence = "the database role may not do that; give migrate the URL of one that may, as \
-             database.admin_url";
-        return error.during(sentence);
+        let sentence = format!(
+            "{error}: grant the role that right (deploy/role.sql), or give `avain migrate` the URL of a role \
+             that has it as database.admin_url"
+        );
+        return error.with(sentence);
     }
     error
 }

@@ -231,6 +231,33 @@ fn every_file_is_listed() {
     assert_eq!(names(migrate::POSTGRES), names(migrate::SQLITE));
 }
 
+/// The role that `deploy/role.sql` makes in a Django backend's database migrates by itself.
+#[test]
+fn the_shipped_role_migrates() {
+    block_on(async {
+        let mut database = Database::empty(Engine::Postgres).await;
+        database.script(old_django(&database)).await;
+        let owner = database.options.url.expose().clone();
+        let (_, name) = owner.rsplit_once('/').expect("the URL ends with a database");
+        let admin = crate::harness::replace_database(&crate::harness::CLUSTER.admin, name);
+        let shipped = include_str!("../../deploy/role.sql").replace(":password", "'x'");
+        // The cluster's own role avain owns the databases of all other tests.
+        let words = [("ROLE avain", "ROLE shipped"), ("TO avain;", "TO shipped;")];
+        let shipped = words.iter().fold(shipped, |text, (from, to)| text.replace(from, to));
+        let shipped = shipped.replace("AUTHORIZATION avain", "AUTHORIZATION shipped");
+        let client = crate::harness::connect(&admin).await;
+        client.batch_execute(&shipped).await.expect("a superuser may");
+
+        let (_, server) = owner.split_once('@').expect("the URL has a password");
+        database.options = Options::new(&format!("postgresql://shipped:x@{server}"));
+        let applied = migrate::run(&database.options, NOW).await.expect("the role may migrate");
+        assert!(applied.len() >= 2, "{applied:?}");
+        let store = database.store();
+        assert_eq!(migrate::status(&store).await, Ok(Status::Current));
+        assert_eq!(store.fact("accounts.owner").await, Ok(Some("django".to_owned())));
+    });
+}
+
 /// An administrative role migrates, and grants the service what it needs and no more.
 #[test]
 fn an_administrator_grants_the_service_its_rights() {
