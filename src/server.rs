@@ -63,9 +63,10 @@ impl Listener {
             Listen::Tcp(address) => TcpListener::bind(address)
                 .await
                 .map(Self::Tcp)
-                .map_err(|error| format!("cannot listen on {address}: {error}")),
-            Listen::Unix(path) => Self::open_unix(path, unix_mode)
-                .map_err(|error| format!("cannot listen on unix:{}: {error}", path.display())),
+                .map_err(|error| cannot_listen(listen, &error)),
+            Listen::Unix(path) => {
+                Self::open_unix(path, unix_mode).map_err(|error| cannot_listen(listen, &error))
+            }
         }
     }
 
@@ -73,10 +74,7 @@ impl Listener {
         if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
             // A socket that a killed process left behind is in the way; one that answers is in use.
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                return Err(io::Error::new(
-                    io::ErrorKind::AddrInUse,
-                    "another process serves there",
-                ));
+                return Err(io::ErrorKind::AddrInUse.into());
             }
             std::fs::remove_file(path)?;
         }
@@ -93,6 +91,20 @@ impl Listener {
             Self::Unix(..) => None,
         }
     }
+}
+
+/// Says why an address cannot be had, and what to do.
+fn cannot_listen(listen: &Listen, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there; stop it, or choose another address"
+        }
+        io::ErrorKind::AddrNotAvailable => "it is no address of this machine; choose another one",
+        io::ErrorKind::PermissionDenied => "choose a port above 1023, or a folder we may write to",
+        io::ErrorKind::NotFound => "make the folder first",
+        _ => "choose another address",
+    };
+    format!("cannot listen on {listen}: {error}: {advice} (server.listen, server.operations)")
 }
 
 /// Which of the two faces of the service a listener shows.

@@ -29,6 +29,13 @@ impl Format {
 
 /// Whether `filter` can be understood; else what is wrong with it.
 pub fn check_filter(filter: &str) -> Result<(), String> {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in filter.split(',').map(str::trim) {
+        // To the library a bare word that is no level is the name of a module, and all else falls silent.
+        if !part.contains('=') && !levels.contains(&part.to_ascii_lowercase().as_str()) {
+            return Err(format!("`{part}` is none of {}, nor MODULE=LEVEL", levels.join(", ")));
+        }
+    }
     EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
 }
 

@@ -33,7 +33,7 @@ pub async fn note(tx: &mut Tx, change: Change, now: Timestamp) -> Result<(), Sto
 /// Reads the feed of changes from where it stood when it was opened.
 ///
 /// Ids are given out before a transaction commits, so a smaller one may appear after a larger one. The
-/// last [`OVERLAP`] ids are therefore read again each time, and those already seen are left out.
+/// last `OVERLAP` ids are therefore read again each time, and those already seen are left out.
 #[derive(Debug)]
 pub struct Feed {
     newest: i64,

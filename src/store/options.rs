@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::secret::Secret;
 use crate::store::error::StoreError;
+use crate::store::postgres;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -38,6 +39,14 @@ impl Options {
             durability: Durability::Full,
             readers: 2,
             limits: Limits::default(),
+        }
+    }
+
+    /// Whether the URL can be understood as a whole; connects to nothing.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match self.engine()? {
+            EngineKind::Postgres => postgres::check(self),
+            EngineKind::Sqlite(_) => Ok(()),
         }
     }
 

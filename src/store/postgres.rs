@@ -14,6 +14,7 @@ use deadpool_postgres::{
 };
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::config::Host;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, Error};
 
@@ -31,6 +32,8 @@ const SLACK: Duration = Duration::from_millis(200);
 
 pub(super) struct Postgres {
     pool: Pool,
+    /// Where and as whom, for messages.
+    target: String,
     prepared: bool,
     statement_limit: Duration,
     tls: Tls,
@@ -40,6 +43,7 @@ impl Postgres {
     /// Reads the URL and makes the pool; connects to nothing.
     pub(super) fn open(options: &Options) -> Result<Self, StoreError> {
         let (config, tls) = configure(options)?;
+        let target = target(&config);
         let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, tls.clone(), recycling);
@@ -65,6 +69,7 @@ impl Postgres {
         let pool = pool.build().map_err(|error| StoreError::Other(chain(&error)))?;
         Ok(Self {
             pool,
+            target,
             prepared: options.prepared_statements,
             statement_limit: options.limits.statement,
             tls,
@@ -130,9 +135,9 @@ impl Postgres {
         let object = object.map_err(|error| match error {
             PoolError::Timeout(kind) => too_slow(&format!("getting a connection ({kind:?})")),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                StoreError::Unavailable(chain(&error))
+                self.unreachable(&error)
             }
-            error => StoreError::Unavailable(chain(&error)),
+            error => self.unreachable(&error),
         })?;
         Ok(Lease {
             object: Some(object),
@@ -142,6 +147,21 @@ impl Postgres {
             statement_limit: self.statement_limit,
             tls: self.tls.clone(),
         })
+    }
+}
+
+impl Postgres {
+    /// What to say when there is no connection: where to, why, and what to look at.
+    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> StoreError {
+        let why = chain(error);
+        let why = ["error connecting to server: ", "db error: ", "invalid configuration: "]
+            .iter()
+            .find_map(|prefix| why.strip_prefix(prefix))
+            .unwrap_or(&why);
+        StoreError::Unavailable(format!(
+            "cannot connect to {}: {why}; is PostgreSQL running there, and is database.url right?",
+            self.target
+        ))
     }
 }
 
@@ -334,6 +354,27 @@ fn session(limits: &Limits) -> String {
     )
 }
 
+/// Where the URL leads, without its password: `db1:5432, db2:5432, database harrastuspassi, as avain`.
+fn target(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(index, host)| {
+        let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+        match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            Host::Unix(folder) => format!("{} (port {port})", folder.display()),
+        }
+    });
+    let hosts = hosts.collect::<Vec<_>>().join(", ");
+    let user = config.get_user().unwrap_or("nobody");
+    let name = config.get_dbname().unwrap_or(user);
+    format!("{hosts}, database {name}, as {user}")
+}
+
+/// Whether the URL can be understood.
+pub(super) fn check(options: &Options) -> Result<(), StoreError> {
+    configure(options).map(drop)
+}
+
 /// The role that the URL names.
 pub(super) fn role(options: &Options) -> Result<String, StoreError> {
     let (config, _) = configure(options)?;
@@ -344,7 +385,7 @@ pub(super) fn role(options: &Options) -> Result<String, StoreError> {
 fn configure(options: &Options) -> Result<(Config, Tls), StoreError> {
     let (url, tls) = tls::from_url(options.url.expose())?;
     let mut config: Config = url.parse().map_err(|error: Error| {
-        StoreError::Other(format!("the database URL: {}", chain(&error)))
+        StoreError::Other(chain(&error).replace("invalid connection string: ", ""))
     })?;
     if config.get_application_name().is_none() {
         config.application_name("avain");
