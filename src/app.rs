@@ -40,7 +40,7 @@ use crate::store::accounts::Owner;
 use crate::store::changes::{Change, Feed};
 use crate::store::migrate::{self, Status};
 use crate::store::options::EngineKind;
-use crate::store::signing_keys::Purpose;
+use crate::store::signing_keys::{self, Purpose};
 use crate::store::{Durability, Limits, Options, Store, accounts};
 use crate::telemetry;
 use crate::token::algorithm::Algorithm;
@@ -49,6 +49,10 @@ use crate::token::credential::{Denial, Scheme, Schemes};
 use crate::token::key::SigningKey;
 use crate::token::provider;
 use crate::token::verify::{Expectations, Flaw, Rejection};
+
+/// PostgreSQL without a master key.
+const NO_MASTER_KEY: &str = "keys.master: needed with PostgreSQL, the same on all instances; make one with \
+     `openssl rand -hex 32`";
 
 /// Why the service does not start.
 #[derive(Debug)]
@@ -127,7 +131,7 @@ impl Plan {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        Ok(Self {
+        let plan = Self {
             settings,
             options,
             algorithm,
@@ -138,7 +142,11 @@ impl Plan {
             policy,
             layouts,
             longest_access,
-        })
+        };
+        match router(&plan) {
+            Err(StartError::Configuration(overlaps)) => Err(overlaps),
+            _ => Ok(plan),
+        }
     }
 
     /// The settings.
@@ -246,21 +254,42 @@ impl Plan {
         Store::open(&self.options).map_err(|error| StartError::Fault(format!("database: {error}")))
     }
 
+    /// Whether there will be a master key, as far as settings tell: what serving cannot do without.
+    pub fn ensure_master_key(&self) -> Result<(), StartError> {
+        match self.options.engine() {
+            Ok(EngineKind::Postgres) if self.settings.keys.master.0.is_none() => {
+                Err(StartError::Configuration(vec![NO_MASTER_KEY.to_owned()]))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The master key: the configured one, or with SQLite the one in the file beside the database, which
-    /// is made where there is none.
-    pub fn master_key(&self, random: &dyn Random) -> Result<MasterKey, StartError> {
+    /// is made where there is none and no key was ever stored.
+    pub async fn master_key(
+        &self,
+        store: &Store,
+        random: &dyn Random,
+    ) -> Result<MasterKey, StartError> {
         if let Some(master) = &self.settings.keys.master.0 {
             return MasterKey::parse(master.expose())
                 .map_err(|error| StartError::Configuration(vec![format!("keys.master: {error}")]));
         }
-        match self.options.engine() {
-            Ok(EngineKind::Sqlite(path)) => master_key_beside(&path, random),
-            _ => Err(StartError::Configuration(vec![
-                "keys.master: needed with PostgreSQL, the same on all instances; make one with \
-                 `openssl rand -hex 32`"
-                    .to_owned(),
-            ])),
+        let Ok(EngineKind::Sqlite(database)) = self.options.engine() else {
+            return Err(StartError::Configuration(vec![NO_MASTER_KEY.to_owned()]));
+        };
+        let mut path = database.into_os_string();
+        path.push(".master-key");
+        let path = PathBuf::from(path);
+        let stored = signing_keys::all(store).await;
+        if !path.exists() && !stored.map_err(StartError::fault)?.is_empty() {
+            return Err(StartError::Fault(format!(
+                "keys.master: {} is missing, and only it opens the keys in the database; put it back, or set \
+                 keys.master to what it held",
+                path.display()
+            )));
         }
+        master_key_in(&path, random)
     }
 
     /// Who owns the accounts.
@@ -330,10 +359,9 @@ impl Plan {
     pub async fn ensure_migrated(&self, clock: &dyn Clock) -> Result<(), StartError> {
         if self.settings.database.migrate_on_start {
             let applied = migrate::run(&self.options, clock.now()).await;
-            for name in applied.map_err(|error| StartError::Fault(format!("database: {error}")))? {
-                tracing::info!(name, "migrated");
-            }
-            return Ok(());
+            return applied
+                .map(drop)
+                .map_err(|error| StartError::Fault(format!("database: {error}")));
         }
         let store = self.open_store()?;
         match migrate::status(&store).await {
@@ -387,15 +415,12 @@ fn read_key(name: &str, value: Option<&Secret<String>>) -> Result<Option<Signing
     Ok(Some(key))
 }
 
-fn master_key_beside(database: &Path, random: &dyn Random) -> Result<MasterKey, StartError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".master-key");
-    let path = PathBuf::from(path);
+fn master_key_in(path: &Path, random: &dyn Random) -> Result<MasterKey, StartError> {
     let failed = |what: &str, error: std::io::Error| {
         StartError::Fault(format!("master key: cannot {what} {}: {error}", path.display()))
     };
     let mut options = std::fs::OpenOptions::new();
-    match options.write(true).create_new(true).mode(0o600).open(&path) {
+    match options.write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => {
             let master = MasterKey::generate(random);
             std::io::Write::write_all(&mut file, master.to_hex().expose().as_bytes())
@@ -403,7 +428,7 @@ fn master_key_beside(database: &Path, random: &dyn Random) -> Result<MasterKey, 
             Ok(master)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let text = std::fs::read_to_string(&path).map_err(|error| failed("read", error))?;
+            let text = std::fs::read_to_string(path).map_err(|error| failed("read", error))?;
             MasterKey::parse(text.trim()).map_err(|error| {
                 StartError::Fault(format!("master key in {}: {error}", path.display()))
             })
@@ -420,13 +445,14 @@ impl App {
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
         provider::install();
+        plan.ensure_master_key()?;
         plan.ensure_migrated(clock.as_ref()).await?;
         let store = plan.open_store()?;
         let metrics = Metrics::new();
         observe(&store, &metrics);
         // From here on nothing that changes is missed: the feed is opened before anything is read.
         let feed = Feed::open(&store).await.map_err(StartError::fault)?;
-        let master = plan.master_key(random.as_ref())?;
+        let master = plan.master_key(&store, random.as_ref()).await?;
         let hashing = plan.hashing(&store, Arc::clone(&random)).await?;
         let (ring, phantom) = {
             let room = KeyRoom {
@@ -848,8 +874,21 @@ impl Judge<'_> {
                 self.refuse(name, "between 1 and 1,000,000");
             }
         }
-        if let Err(error) = options.engine() {
+        for (name, threads) in [
+            ("server.workers", settings.server.workers),
+            ("passwords.threads", settings.passwords.threads),
+        ] {
+            if threads > 1024 {
+                self.refuse(name, "at most 1024 threads");
+            }
+        }
+        if let Err(error) = options.check() {
             self.refuse("database.url", error);
+        }
+        if let Some(url) = &options.admin_url
+            && let Err(error) = Options::new(url.expose()).check()
+        {
+            self.refuse("database.admin_url", error);
         }
         if let Some(master) = &settings.keys.master.0
             && let Err(error) = MasterKey::parse(master.expose())

@@ -332,6 +332,14 @@ impl fmt::Display for Wrong {
 impl Settings {
     /// Reads all settings, or tells everything that is wrong.
     pub fn read(sources: &Sources) -> Result<Self, Wrong> {
+        let (settings, wrong) = Self::judge(sources);
+        if wrong.is_empty() { Ok(settings) } else { Err(Wrong(wrong)) }
+    }
+
+    /// Reads all settings and tells everything that is wrong; what is wrong has its default, so that the
+    /// rest can be judged too.
+    #[must_use]
+    pub fn judge(sources: &Sources) -> (Self, Vec<String>) {
         let mut values = Values::collect(sources);
         let settings = Self {
             server: Server::read("server", &[], &mut values),
@@ -349,7 +357,7 @@ impl Settings {
                 })
                 .collect(),
         };
-        if values.wrong.is_empty() { Ok(settings) } else { Err(Wrong(values.wrong)) }
+        (settings, values.wrong)
     }
 
     /// The layout of that name.
@@ -515,7 +523,7 @@ fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
     let best = known.map(|known| (distance(name, known), known)).min();
     match best {
         Some((distance, known)) if distance <= 3 => format!("; did you mean {known}?"),
-        _ => String::new(),
+        _ => "; `avain settings` lists them all".to_owned(),
     }
 }
 
@@ -637,7 +645,7 @@ impl Parse for usize {
     const HINT: &'static str = "a whole number";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "is no whole number".to_owned())
+        text.parse().map_err(|_| "does not fit".to_owned())
     }
 }
 
@@ -645,7 +653,7 @@ impl Parse for u32 {
     const HINT: &'static str = "a whole number";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "is no whole number".to_owned())
+        text.parse().map_err(|_| "does not fit".to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `avain check`: everything that is wrong, and what is unsafe in production.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -12,6 +13,8 @@ use crate::cli::{Failure, complain, say, say_json};
 use crate::flow::keys::KeyRoom;
 use crate::settings::Settings;
 use crate::store::migrate::{self, Status};
+use crate::store::options::EngineKind;
+use crate::store::signing_keys;
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -28,6 +31,9 @@ pub(super) async fn check(settings: Settings, args: CheckArgs) -> Result<ExitCod
     let mut warnings = plan.warnings();
     let mut faults = Vec::new();
     let mut wrong = Vec::new();
+    if let Err(StartError::Configuration(lines)) = plan.ensure_master_key() {
+        wrong.extend(lines);
+    }
     if !args.offline {
         match ask_database(&plan, &mut warnings).await {
             Ok(()) => {}
@@ -56,6 +62,15 @@ pub(super) async fn check(settings: Settings, args: CheckArgs) -> Result<ExitCod
 }
 
 async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), StartError> {
+    if let Ok(EngineKind::Sqlite(path)) = plan.options().engine()
+        && !path.exists()
+        && path.parent().is_some_and(|folder| folder == Path::new("") || folder.is_dir())
+    {
+        // Opening it would make it.
+        let path = path.display();
+        warnings.push(format!("database: {path} does not exist yet; `avain serve` makes it"));
+        return Ok(());
+    }
     let store = plan.open_store()?;
     let status = migrate::status(&store).await;
     match status.map_err(|error| StartError::Fault(format!("database: {error}")))? {
@@ -68,11 +83,13 @@ async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Sta
             return Ok(());
         }
     }
-    let random = SystemRandom::new();
-    let master = plan.master_key(&random)?;
-    let room = KeyRoom { store: &store, master: &master, random: &random, now: SystemClock.now() };
-    let keys = room.list().await.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
-    if !keys.is_empty() {
+    let stored = signing_keys::all(&store).await;
+    let stored = stored.map_err(|error| StartError::Fault(format!("database: {error}")))?;
+    if !stored.is_empty() && plan.ensure_master_key().is_ok() {
+        let random = SystemRandom::new();
+        let master = plan.master_key(&store, &random).await?;
+        let room =
+            KeyRoom { store: &store, master: &master, random: &random, now: SystemClock.now() };
         room.ring(0).await.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
     }
     store.close().await;

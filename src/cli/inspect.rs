@@ -79,7 +79,7 @@ pub(super) async fn inspect(settings: Settings, args: InspectArgs) -> Result<Exi
 
 /// Whether our service would accept the token now: `Err` says why not.
 async fn judge(tools: &Tools, presented: &str) -> Result<Result<(), String>, Failure> {
-    let master = tools.plan.master_key(tools.random.as_ref())?;
+    let master = tools.plan.master_key(&tools.store, tools.random.as_ref()).await?;
     let now = tools.clock.now();
     let room = KeyRoom { store: &tools.store, master: &master, random: tools.random.as_ref(), now };
     tools.plan.ensure_keys(&room).await?;

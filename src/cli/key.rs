@@ -42,6 +42,7 @@ pub(super) enum KeyCommand {
     /// Sign with another key from now on; the one before goes on verifying until it is retired.
     Rotate {
         /// The key to sign with; without it a new one is made.
+        #[arg(allow_hyphen_values = true)]
         id: Option<String>,
         /// The algorithm of the new one; without it the setting tokens.algorithm.
         #[arg(long)]
@@ -50,6 +51,7 @@ pub(super) enum KeyCommand {
     /// Take a key out of use: tokens that it signed are refused at once.
     Retire {
         /// Its id.
+        #[arg(allow_hyphen_values = true)]
         id: String,
     },
     /// Print what the backend needs to read phantom tokens: the secret (HS256) or the public key (RS256).
@@ -57,13 +59,14 @@ pub(super) enum KeyCommand {
     /// Print the public half of a key as PEM.
     Public {
         /// Its id; without it the key that signs.
+        #[arg(allow_hyphen_values = true)]
         id: Option<String>,
     },
 }
 
 pub(super) async fn key(settings: Settings, command: KeyCommand) -> Result<ExitCode, Failure> {
     let tools = Tools::open(settings).await?;
-    let master = tools.plan.master_key(tools.random.as_ref())?;
+    let master = tools.plan.master_key(&tools.store, tools.random.as_ref()).await?;
     let room = KeyRoom {
         store: &tools.store,
         master: &master,

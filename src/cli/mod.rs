@@ -49,13 +49,16 @@ struct Cli {
     command: Command,
 }
 
+/// Where `--help` lists what every command takes.
+const SETTINGS: &str = "Settings";
+
 #[derive(Args, Debug)]
 struct Common {
-    /// The file with settings; without it `avain.toml` in this folder, if there is one.
-    #[arg(long, global = true, value_name = "FILE", env = "AVAIN_CONFIG")]
+    /// The file with settings; without it `avain.toml` in this folder, if there is one
+    #[arg(long, global = true, value_name = "FILE", env = "AVAIN_CONFIG", help_heading = SETTINGS)]
     config: Option<PathBuf>,
-    /// Overrides one setting: `--set server.listen=127.0.0.1:9000`. May be given several times.
-    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    /// Override one setting: `--set server.listen=127.0.0.1:9000`; may be given several times
+    #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = SETTINGS)]
     set: Vec<String>,
 }
 
@@ -188,7 +191,13 @@ fn read_settings(
         None => None,
     };
     let sources = Sources { toml, environment, overrides: common.set.clone() };
-    Settings::read(&sources).map_err(|wrong| Failure::Usage(wrong.0))
+    let (settings, mut wrong) = Settings::judge(&sources);
+    if wrong.is_empty() {
+        return Ok(settings);
+    }
+    // All at once: what only the whole can judge comes with what no single value can be.
+    wrong.extend(Plan::new(settings).err().into_iter().flatten());
+    Err(Failure::Usage(wrong))
 }
 
 fn with_runtime(

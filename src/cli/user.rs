@@ -21,6 +21,8 @@ use crate::store::accounts::{self, Edit};
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
     /// Make an account.
+    #[command(after_help = "On a terminal the password is asked for. In a script:\n  \
+        avain user create anna --email anna@example.org --password-stdin < password-file")]
     Create {
         /// Its user name: letters, digits and @ . + - _
         name: String,
@@ -41,12 +43,12 @@ pub(super) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make many accounts: one JSON object a line on standard input.
+    /// Make many accounts: one JSON object a line.
     #[command(after_help = "Each line: {\"username\": …, \"email\": …, \"password\": … or null, \
         \"first_name\": …, \"last_name\": …, \"is_active\": …, \"is_staff\": …, \"is_superuser\": …}; all but \
         username may be left out. \"encoded\" in place of \"password\" takes a hash as Django stores it.")]
     Import {
-        /// `-`: standard input.
+        /// The file with the lines; `-`: standard input.
         #[arg(default_value = "-")]
         source: String,
     },
@@ -191,6 +193,8 @@ pub(super) async fn createsuperuser(
         (None, true) => return Err(missing("username")),
         (None, false) => prompt::line("Username", "")?,
     };
+    // Before anything else is asked.
+    administer::ensure_free(&tools.store, &username).await.map_err(Failure::fault)?;
     let email = match (args.email.or(given.email), args.no_input) {
         (Some(email), _) => email,
         (None, true) => String::new(),

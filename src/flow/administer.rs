@@ -83,10 +83,7 @@ pub async fn create(
     };
     match accounts::create(store, &new).await {
         Ok(id) => Ok(id),
-        Err(StoreError::Unique(_)) => Err(AdministrationError::Refused(format!(
-            "there is an account {} already",
-            username.as_str()
-        ))),
+        Err(StoreError::Unique(_)) => Err(taken(username.as_str())),
         Err(error) => Err(error.into()),
     }
 }
@@ -101,6 +98,20 @@ fn refuse_odd(what: &str, value: &str, longest: usize) -> Result<(), Administrat
         return Err(AdministrationError::Refused(format!("the {what} holds a NUL character")));
     }
     Ok(())
+}
+
+/// Whether an account of that name could be made; else why not.
+pub async fn ensure_free(store: &Store, username: &str) -> Result<(), AdministrationError> {
+    let name = Username::parse(username)
+        .map_err(|error| AdministrationError::Refused(error.to_string()))?;
+    match accounts::find_by_username(store, name.as_str()).await? {
+        Some(_) => Err(taken(name.as_str())),
+        None => Ok(()),
+    }
+}
+
+fn taken(name: &str) -> AdministrationError {
+    AdministrationError::Refused(format!("there is an account {name} already"))
 }
 
 /// The account of that name.
