@@ -405,8 +405,12 @@ fn read_key(name: &str, value: Option<&Secret<String>>) -> Result<Option<Signing
     let wrong = |why: String| StartError::Configuration(vec![format!("{name}: {why}")]);
     let is_path = !text.starts_with("hs256:") && !text.contains("-----");
     let (text, file) = if is_path {
-        let read = std::fs::read_to_string(text)
-            .map_err(|error| wrong(format!("cannot read {text}: {error}")))?;
+        // The text is not shown: it may be a secret whose `hs256:` was forgotten.
+        let read = std::fs::read_to_string(text).map_err(|error| {
+            wrong(format!(
+                "is neither `hs256:` and a secret, nor a PEM, nor the path of a file that can be read ({error})"
+            ))
+        })?;
         (Secret::new(read), text.as_str())
     } else {
         (value.clone(), "KEY")
