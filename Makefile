@@ -17,7 +17,7 @@ help:
 	@echo 'make bench     measure the gate against a bare server'
 	@echo 'make soak      the tests that take long'
 	@echo 'make build     the binary: target/$(PROFILE)/avain'
-	@echo 'make lint      formatting and clippy'
+	@echo 'make lint      formatting, clippy, documentation; cargo-deny where it is installed'
 	@echo 'make fmt       format'
 	@echo 'make clean     stop, and remove what was built'
 	@echo
@@ -42,6 +42,8 @@ tools:
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; fi
 
 fmt:
 	cargo fmt

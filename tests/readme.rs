@@ -1,0 +1,274 @@
+//! The README against the code. Four parts of it are written by this test, between `<!-- name -->` and
+//! `<!-- /name -->`: the session of `make run`, the endpoints, the settings, the metrics. Where one is
+//! not what the code says the test prints the right one; `UPDATE=1 cargo test --test readme` writes it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use avain::dialect::Endpoint;
+use avain::http::routes::{self, Methods};
+use avain::settings::{Declaration, GROUPS, LAYOUTS};
+
+#[test]
+fn the_session_is_the_one_that_make_run_prints() {
+    compare("session", &session());
+}
+
+#[test]
+fn the_endpoints_are_those_of_the_route_table() {
+    compare("endpoints", &endpoints());
+}
+
+#[test]
+fn the_settings_are_those_that_are_declared() {
+    compare("settings", &settings());
+}
+
+#[test]
+fn the_metrics_are_those_that_are_declared() {
+    compare("metrics", &metrics());
+}
+
+/// Every `avain …` in a README is a command that there is.
+#[test]
+fn the_commands_exist() {
+    let mut commands = BTreeSet::new();
+    for file in ["README.md", "nginx/README.md", "deploy/README.md", "tests/README.md"] {
+        commands.extend(commands_in(&read(file)));
+    }
+    assert!(commands.len() > 10, "so few commands are found that the search must be broken");
+    for words in commands {
+        let help = Command::new(env!("CARGO_BIN_EXE_avain"))
+            .args(&words)
+            .arg("--help")
+            .env_clear()
+            .stdout(Stdio::null())
+            .status()
+            .expect("the program starts");
+        assert!(help.success(), "a README names `avain {}`, which is no command", words.join(" "));
+    }
+}
+
+/// Every file and folder that a README names in backticks, below the top level, is there.
+#[test]
+fn the_files_exist() {
+    let top = ["src/", "sql/", "deploy/", "nginx/", "tests/"];
+    for file in ["README.md", "tests/README.md"] {
+        let text = read(file);
+        for name in text.split('`').skip(1).step_by(2) {
+            let plain = !name.contains([' ', '*', '<', '…', '{']);
+            if plain && top.iter().any(|folder| name.starts_with(folder)) {
+                assert!(root().join(name).exists(), "{file} names {name}, which is not there");
+            }
+        }
+    }
+}
+
+/// Everything under `tests/` is explained in its README.
+#[test]
+fn every_test_folder_is_listed() {
+    let text = read("tests/README.md");
+    for entry in std::fs::read_dir(root().join("tests")).expect("the folder is there") {
+        let entry = entry.expect("it can be read");
+        let name = entry.file_name().into_string().expect("the name is text");
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        let listed = name.starts_with('_') || text.contains(&format!("`{name}{slash}`"));
+        assert!(listed || name == "README.md", "tests/README.md does not say what {name} is");
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// Holds the part of that name against what it should be, or writes it where `UPDATE` is set.
+fn compare(name: &str, right: &str) {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let text = read("README.md");
+    let part = text.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end));
+    let (found, _) = part.unwrap_or_else(|| panic!("README.md has no part `{name}`"));
+    if found == right {
+        return;
+    }
+    if std::env::vars().any(|(variable, value)| variable == "UPDATE" && value == "1") {
+        // One test at a time: each reads the file anew.
+        static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let _writing = WRITING.lock();
+        let text = read("README.md");
+        let text =
+            text.replacen(&format!("{begin}{found}{end}"), &format!("{begin}{right}{end}"), 1);
+        std::fs::write(root().join("README.md"), text).expect("README.md can be written");
+        return;
+    }
+    panic!(
+        "the part `{name}` of README.md is not what the code says. Run `UPDATE=1 cargo test --test readme`, \
+         or put this there:\n{right}"
+    );
+}
+
+/// What `tests/setup/stack.py` prints to try, with the default ports and without what differs each time.
+fn session() -> String {
+    let script = read("tests/setup/stack.py");
+    let (_, rest) = script.split_once("Try, in this shell:\n\n").expect("the script prints lines");
+    let (lines, _) = rest.split_once("\n\n").expect("they end with an empty line");
+    let mut out = String::from("```sh\n");
+    for line in lines.lines() {
+        let line = line.strip_prefix("    ").unwrap_or(line);
+        let filled = line
+            .replace("{https}", "8443")
+            .replace("{certificate}", "target/run/certificate.pem")
+            .replace("{password}", "PASSWORD")
+            .replace("{key}", "KEY")
+            .replace("{{", "{")
+            .replace("}}", "}")
+            .replace("\\\\", "\\");
+        let _ = writeln!(out, "{filled}");
+    }
+    out + "```\n"
+}
+
+fn endpoints() -> String {
+    let mut out =
+        String::from("| Layout | Method | Path | What | Answers |\n|---|---|---|---|---|\n");
+    for layout in routes::LAYOUTS {
+        let defaults = LAYOUTS.iter().find(|(name, _)| *name == layout.name);
+        let (_, defaults) = defaults.expect("every layout has settings");
+        let mount =
+            defaults.iter().find(|(key, _)| *key == "mount").map_or("/", |(_, value)| value);
+        let mount = mount.trim_end_matches('/');
+        for row in layout.rows {
+            let rotates = defaults.contains(&("rotation", "on"));
+            let (what, answers) = about(row.endpoint, rotates);
+            let path = format!("{mount}{}", row.path);
+            let name = layout.name;
+            let _ = writeln!(out, "| `{name}` | POST | `{path}` | {what} | {answers} |");
+            if row.methods == Methods::GetPost {
+                let what = "the same for a browser session of Django's (not served yet)";
+                let _ = writeln!(out, "| `{name}` | GET | `{path}` | {what} | 401 |");
+            }
+        }
+    }
+    out += "| – | GET | `/gate` | for nginx's `auth_request`: may this request pass? | 204, 401, 403, 429, 503, always \
+        without a body; 400: nginx is set up wrongly |\n";
+    for (path, what, answers) in [
+        ("/live", "the process answers", "200"),
+        ("/ready", "it serves: the database answers, and no stop has begun", "200, 503"),
+        ("/metrics", "Prometheus", "200"),
+    ] {
+        let _ = writeln!(out, "| operations | GET | `{path}` | {what} | {answers} |");
+    }
+    out
+}
+
+/// What an endpoint is for, and what it answers.
+fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
+    match endpoint {
+        Endpoint::ObtainPair => {
+            ("a token pair for `username` and `password`", "200 `refresh`, `access`; 401")
+        }
+        Endpoint::RefreshPair if rotates => {
+            ("a new pair for `refresh`, which is used up by it", "200 `access`, `refresh`; 401")
+        }
+        Endpoint::RefreshPair => ("a new access token for `refresh`", "200 `access`; 401"),
+        Endpoint::VerifyToken => {
+            ("whether `token`, of either kind, is good", "200; 401; 400 where it was taken back")
+        }
+        Endpoint::BlacklistToken => {
+            ("signing out: `refresh` and every token that came of the same sign-in end", "200; 401")
+        }
+        Endpoint::ObtainKey => {
+            ("the account's API key for `username` and `password`", "200 `token`; 400")
+        }
+    }
+}
+
+fn settings() -> String {
+    let mut out = String::from("| Setting | Default | Secret | What for |\n|---|---|---|---|\n");
+    for (group, declarations) in GROUPS {
+        for setting in *declarations {
+            let secret = if setting.secret { "yes" } else { "" };
+            let doc = setting.doc.trim().replace('|', "\\|");
+            let _ = writeln!(
+                out,
+                "| `{group}.{}` | {} | {secret} | {doc} |",
+                setting.key,
+                default(group, setting)
+            );
+        }
+    }
+    out
+}
+
+/// The default of a setting; of a layout's setting, those of the layouts that have another one.
+fn default(group: &str, setting: &Declaration) -> String {
+    let code = |value: &str| if value.is_empty() { String::new() } else { format!("`{value}`") };
+    if !group.contains("<layout>") {
+        return code(setting.default);
+    }
+    let own = LAYOUTS.iter().filter_map(|(name, defaults)| {
+        let (_, value) = defaults.iter().find(|(key, _)| *key == setting.key)?;
+        Some(format!("{name}: `{value}`"))
+    });
+    let mut parts: Vec<String> = own.collect();
+    if parts.len() < LAYOUTS.len() {
+        parts.insert(0, code(setting.default));
+    }
+    parts.join("; ")
+}
+
+/// The declarations of `src/metrics.rs`: doc comment, name, labels. (A metric that was never counted is not
+/// in the text that Prometheus gets, so the text cannot be asked.)
+fn metrics() -> String {
+    let mut out = String::from("| Metric | Labels | What |\n|---|---|---|\n");
+    let source = read("src/metrics.rs");
+    let mut doc = Vec::new();
+    for line in source.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("/// ") {
+            doc.push(text);
+            continue;
+        }
+        let mut quoted = line.split('"').skip(1).step_by(2);
+        if let Some(name) = quoted.next().filter(|name| name.starts_with("avain_")) {
+            let labels: Vec<String> = quoted.map(|label| format!("`{label}`")).collect();
+            let _ = writeln!(out, "| `{name}` | {} | {} |", labels.join(", "), doc.join(" "));
+        }
+        doc.clear();
+    }
+    out
+}
+
+/// The commands that a text names, as their words: in backticks, or at the start of a line of code.
+fn commands_in(text: &str) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if fenced || line.starts_with("    ") {
+            found.extend(command(line));
+        } else {
+            found.extend(line.split('`').skip(1).step_by(2).filter_map(command));
+        }
+    }
+    found
+}
+
+/// The words of a command line of ours; variables may be set before it.
+fn command(line: &str) -> Option<Vec<String>> {
+    // What follows two spaces is said about the command.
+    let line = line.trim().split("  ").next().unwrap_or_default();
+    let mut words = line.split_whitespace().skip_while(|word| word.contains('='));
+    if words.next() != Some("avain") {
+        return None;
+    }
+    let is_plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let words = words.take_while(|word| is_plain(word) && !word.starts_with('-')).take(2);
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    (!words.is_empty()).then_some(words)
+}
