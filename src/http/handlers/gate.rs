@@ -162,7 +162,7 @@ impl LookUps {
                     let told = look_up_now(&service.context, &service.gate, look_up).await;
                     let look_ups = &service.look_ups;
                     look_ups.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                    told.inspect_err(|error| tracing::error!(?error, "the gate could not look up"))
+                    told.inspect_err(|error| tracing::error!(%error, "the gate could not look up"))
                         .ok()
                 });
                 let new = task.map(|told| told.ok().flatten()).boxed().shared();
