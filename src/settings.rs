@@ -140,7 +140,7 @@ group! {
         /// it is made and kept in a file beside the database.
         @secret master: Optional<Secret<String>> = "";
         /// A key to sign with that another service has used: `hs256:` and the secret (Django's `SECRET_KEY`,
-        /// say), or the text of a PEM file. Imported at the first start; old tokens go on working.
+        /// say), or a PEM, its text or its path. Imported at the first start; old tokens go on working.
         @secret import: Optional<Secret<String>> = "";
     }
 }
