@@ -1,0 +1,167 @@
+//! `load TARGET CONNECTIONS SECONDS REQUEST [SECRET]`: asks a server on `127.0.0.1:PORT` or `unix:PATH` the
+//! same thing over and over, one request at a time on each connection, and prints what came of it as JSON.
+//!
+//! REQUEST is a file with a request head, asked as it is. With SECRET, the token behind `Bearer` in it is
+//! signed anew with that HS256 secret and another `jti` for each request: tokens that nobody has seen.
+//! Answers must be 204, without a body.
+
+use std::cell::{Cell, RefCell};
+use std::env::args;
+use std::error::Error;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use avain::base::encode::{base64url, unbase64url_vec};
+use ring::hmac;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::Instant;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = args().skip(1).collect();
+    let [target, connections, seconds, request, secret @ ..] = arguments.as_slice() else {
+        return Err("load TARGET CONNECTIONS SECONDS REQUEST [SECRET]".into());
+    };
+    let request = std::fs::read_to_string(request)?;
+    let requests = Requests::new(request, secret.first()).ok_or("no token behind `Bearer `")?;
+    let seconds = Duration::from_secs_f64(seconds.parse()?);
+    let connections: usize = connections.parse()?;
+    let run = Rc::new(Run { requests, until: Instant::now() + seconds, ..Run::default() });
+    let began = Instant::now();
+    LocalSet::new().run_until(run.clone().all(target, connections)).await?;
+    let elapsed = began.elapsed().as_secs_f64();
+
+    let mut micros = run.micros.take();
+    micros.sort_unstable();
+    let at = |per_mille: usize| micros.get(micros.len() * per_mille / 1000).copied().unwrap_or(0);
+    let report = json!({
+        "requests": micros.len(), "errors": run.errors.get(), "seconds": elapsed,
+        "p50_us": at(500), "p99_us": at(990),
+    });
+    println!("{report}");
+    Ok(())
+}
+
+struct Run {
+    requests: Requests,
+    until: Instant,
+    micros: RefCell<Vec<u32>>,
+    errors: Cell<u64>,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            requests: Requests::default(),
+            until: Instant::now(),
+            micros: RefCell::new(Vec::with_capacity(1 << 20)),
+            errors: Cell::new(0),
+        }
+    }
+}
+
+impl Run {
+    async fn all(self: Rc<Self>, target: &str, connections: usize) -> io::Result<()> {
+        let mut asking = JoinSet::new();
+        for _ in 0..connections {
+            let run = Rc::clone(&self);
+            if let Some(path) = target.strip_prefix("unix:") {
+                let stream = UnixStream::connect(path).await?;
+                asking.spawn_local(async move { run.ask(stream).await });
+            } else {
+                let stream = TcpStream::connect(target).await?;
+                stream.set_nodelay(true)?;
+                asking.spawn_local(async move { run.ask(stream).await });
+            }
+        }
+        asking.join_all().await.into_iter().collect()
+    }
+
+    async fn ask<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S) -> io::Result<()> {
+        let mut answer = [0; 16 * 1024];
+        let mut fresh = Vec::new();
+        loop {
+            let asked = Instant::now();
+            if asked >= self.until {
+                return Ok(());
+            }
+            stream.write_all(self.requests.next(&mut fresh)).await?;
+            let mut length = 0;
+            while !answer[..length].ends_with(b"\r\n\r\n") {
+                match stream.read(&mut answer[length..]).await? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    read => length += read,
+                }
+            }
+            if !answer.starts_with(b"HTTP/1.1 204") {
+                self.errors.set(self.errors.get() + 1);
+            }
+            let micros = u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX);
+            self.micros.borrow_mut().push(micros);
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Default)]
+struct Requests {
+    before: String,
+    after: String,
+    signer: Option<Signer>,
+}
+
+/// Makes tokens that nobody has seen, out of one that is good.
+struct Signer {
+    key: hmac::Key,
+    header: String,
+    payload: String,
+    /// Where the digits of `jti` begin in it.
+    token_id: usize,
+    count: Cell<u64>,
+}
+
+impl Requests {
+    fn new(request: String, secret: Option<&String>) -> Option<Self> {
+        let Some(secret) = secret else { return Some(Self { before: request, ..Self::default() }) };
+        let (before, rest) = request.split_once("Bearer ")?;
+        let (token, after) = rest.split_once("\r\n")?;
+        let mut parts = token.split('.');
+        let header = parts.next()?.to_owned();
+        let payload = String::from_utf8(unbase64url_vec(parts.next()?.as_bytes())?).ok()?;
+        let token_id = payload.find("\"jti\":\"")? + "\"jti\":\"".len();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        // Runs of one server must not repeat each other's.
+        let count = Cell::new(u64::from(std::process::id()) << 32);
+        Some(Self {
+            before: format!("{before}Bearer "),
+            after: format!("\r\n{after}"),
+            signer: Some(Signer { key, header, payload, token_id, count }),
+        })
+    }
+
+    fn next<'r>(&'r self, fresh: &'r mut Vec<u8>) -> &'r [u8] {
+        let Some(signer) = &self.signer else { return self.before.as_bytes() };
+        let token = signer.next();
+        fresh.clear();
+        for part in [&self.before, &token, &self.after] {
+            fresh.extend_from_slice(part.as_bytes());
+        }
+        fresh
+    }
+}
+
+impl Signer {
+    fn next(&self) -> String {
+        let count = self.count.get();
+        self.count.set(count + 1);
+        let mut payload = self.payload.clone();
+        payload.replace_range(self.token_id..self.token_id + 32, &format!("{count:032x}"));
+        let message = format!("{}.{}", self.header, base64url(payload.as_bytes()));
+        let signature = hmac::sign(&self.key, message.as_bytes());
+        format!("{message}.{}", base64url(signature.as_ref()))
+    }
+}

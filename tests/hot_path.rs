@@ -1,0 +1,370 @@
+//! The gate's hot path allocates nothing: counted, not hoped for.
+//!
+//! Requests go through the real listener and the real hyper service over loopback, and beside it to a bare
+//! hyper server that answers 204 with the same headers. What counts is what a thread allocates, so each
+//! server has a thread of its own, and the client reads and writes buffers that it has.
+#![expect(unsafe_code, reason = "a global allocator is unsafe to implement")]
+
+#[path = "bench/yardstick.rs"]
+mod yardstick;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::Future;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use avain::account::password::StoredPassword;
+use avain::app::{App, Plan};
+use avain::base::clock::{Clock as _, SystemClock, Timestamp};
+use avain::base::random::SystemRandom;
+use avain::flow::administer::{self, AccountDraft};
+use avain::flow::{Context, obtain_key};
+use avain::gate::decide::{Question, Verdict};
+use avain::http::Service;
+use avain::server::{self, Face, Listener};
+use avain::settings::{Settings, Sources};
+use avain::token::algorithm::Algorithm;
+use avain::token::claims::Kind;
+use avain::token::verify::{Scratch, verify};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Counts allocations for threads that asked for it.
+struct Counting;
+
+thread_local! {
+    static COUNTER: Cell<Option<&'static AtomicU64>> = const { Cell::new(None) };
+}
+
+fn count() {
+    if let Some(counter) = COUNTER.get() {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Begins to count what this thread allocates.
+fn counted() -> &'static AtomicU64 {
+    let counter = Box::leak(Box::default());
+    COUNTER.set(Some(counter));
+    counter
+}
+
+/// What this thread allocates while `work` runs.
+fn allocations_of(work: impl FnOnce()) -> u64 {
+    let counter = counted();
+    work();
+    COUNTER.set(None);
+    counter.load(Ordering::Relaxed)
+}
+
+/// A running service, and credentials that it accepts.
+struct Running {
+    service: Arc<Service>,
+    bearer: String,
+    token: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    /// Starts a service that signs with `algorithm`, with an account.
+    async fn start(algorithm: Algorithm) -> (Self, App) {
+        let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
+        let sources = Sources {
+            overrides: vec![
+                format!("database.url=sqlite:{}", folder.path().join("avain.db").display()),
+                format!("tokens.algorithm={algorithm}"),
+                "gate.policy=read-only-for-anonymous".to_owned(),
+            ],
+            ..Sources::default()
+        };
+        let settings = Settings::read(&sources).expect("the settings are right");
+        let plan = Plan::new(settings).expect("the settings make sense");
+        let random = Arc::new(SystemRandom::new());
+        let app =
+            App::start(plan, Arc::new(SystemClock), random).await.expect("the service starts");
+        let context = &app.service.context;
+        let draft = AccountDraft {
+            username: "matti".to_owned(),
+            email: String::new(),
+            first_name: String::new(),
+            last_name: String::new(),
+            password: StoredPassword::unusable(context.random.as_ref()),
+            is_active: true,
+            is_staff: false,
+            is_superuser: false,
+        };
+        let account = administer::create(&context.store, draft, context.now()).await;
+        let account = account.expect("the account is made");
+        let (store, random) = (&context.store, context.random.as_ref());
+        let key = obtain_key::key_of(store, account, random, context.now()).await;
+        let running = Self {
+            service: Arc::clone(&app.service),
+            bearer: format!("Bearer {}", access_token(context, account.get(), "jti")),
+            token: format!("Token {}", key.expect("the key is made").expose()),
+            _folder: folder,
+        };
+        (running, app)
+    }
+}
+
+/// A complete access token, as our issuer signs it.
+fn access_token(context: &Context, account: i32, token_id: &str) -> String {
+    let ring = context.ring.load();
+    let key = ring.signing();
+    let mut header = jsonwebtoken::Header::new(key.algorithm().for_jsonwebtoken());
+    header.kid = Some(key.id().as_str().to_owned());
+    let now = context.now().seconds();
+    let claims = json!({
+        "token_type": "access", "exp": now + 3600, "iat": now, "jti": token_id,
+        "user_id": account.to_string(), "first_name": "Matti", "last_name": "Meikäläinen",
+    });
+    jsonwebtoken::encode(&header, &claims, key.encoding_key()).expect("the key signs")
+}
+
+/// Runs `work` on a runtime of this thread.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().expect("a runtime starts").block_on(work)
+}
+
+/// The service on a port of its own, in a thread whose allocations are counted.
+fn serve(algorithm: Algorithm) -> (SocketAddr, &'static AtomicU64, Running) {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        block_on(async {
+            let (running, app) = Running::start(algorithm).await;
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let address = listener.local_addr().expect("it is bound");
+            let service = Arc::clone(&app.service);
+            tell.send((address, counted(), running)).expect("the test listens");
+            let (_stop, stopping) = watch::channel(false);
+            let listener = Listener::Tcp(listener);
+            server::serve(service, listener, Face::Public, app.connections, stopping).await;
+        });
+    });
+    told.recv().expect("the service starts")
+}
+
+/// The yardstick on a port of its own, in a thread whose allocations are counted.
+fn serve_bare(headers: HeaderMap) -> (SocketAddr, &'static AtomicU64) {
+    let headers: &'static HeaderMap = Box::leak(Box::new(headers));
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let address = listener.local_addr().expect("it is bound");
+            tell.send((address, counted())).expect("the test listens");
+            yardstick::serve_tcp(listener, headers).await;
+        });
+    });
+    told.recv().expect("the yardstick starts")
+}
+
+/// What nginx sends.
+fn request(authorization: Option<&str>) -> Vec<u8> {
+    let authorization = authorization.map(|value| format!("Authorization: {value}\r\n"));
+    format!(
+        "GET /gate HTTP/1.1\r\nHost: api.example.org\r\n{}X-Original-Method: GET\r\n\
+         X-Original-URI: /api/v1/hobbies/?page=2\r\nX-Real-IP: 192.0.2.7\r\n\
+         X-Forwarded-Proto: https\r\nX-Request-ID: 5b4f9f0f3e1e4bd1b2c0a1d2e3f40516\r\n\r\n",
+        authorization.unwrap_or_default()
+    )
+    .into_bytes()
+}
+
+/// Asks once; gives the length of the answer in `answer`.
+fn ask(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> usize {
+    stream.write_all(request).expect("the server reads");
+    let mut length = 0;
+    while !answer[..length].ends_with(b"\r\n\r\n") {
+        let read = stream.read(&mut answer[length..]).expect("the server answers");
+        assert_ne!(read, 0, "the server hung up");
+        length += read;
+    }
+    length
+}
+
+const REQUESTS: u64 = 200;
+
+/// What a server allocates for [`REQUESTS`] requests on a warm connection: the least of some rounds, since
+/// buffers grow now and then.
+fn measure(address: SocketAddr, counter: &AtomicU64, request: &[u8]) -> u64 {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_nodelay(true).expect("a socket has this option");
+    let mut answer = [0; 4096];
+    let mut round = || {
+        let before = counter.load(Ordering::Relaxed);
+        for _ in 0..REQUESTS {
+            let length = ask(&mut stream, request, &mut answer);
+            assert!(answer[..length].starts_with(b"HTTP/1.1 204"), "the credential is good");
+        }
+        counter.load(Ordering::Relaxed) - before
+    };
+    round();
+    (0..5).map(|_| round()).min().expect("there are rounds")
+}
+
+/// The headers that the gate's answer has beside hyper's own.
+fn headers_of(address: SocketAddr, request: &[u8]) -> HeaderMap {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    let mut answer = [0; 4096];
+    let length = ask(&mut stream, request, &mut answer);
+    let text = std::str::from_utf8(&answer[..length]).expect("headers are ASCII");
+    let lines = text.lines().filter_map(|line| line.split_once(": "));
+    lines
+        .filter(|(name, _)| *name != "date")
+        .map(|(name, value)| {
+            let name: HeaderName = name.parse().expect("it is a name");
+            (name, HeaderValue::from_str(value).expect("it is a value"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_known_credential_costs_no_allocation_more_than_a_bare_204() {
+    for algorithm in Algorithm::ALL {
+        let (address, counter, running) = serve(algorithm);
+        for (what, authorization) in [
+            ("bearer", Some(running.bearer.as_str())),
+            ("token", Some(running.token.as_str())),
+            ("anonymous", None),
+        ] {
+            let request = request(authorization);
+            let ours = measure(address, counter, &request);
+            let headers = headers_of(address, &request);
+            assert_eq!(headers["x-auth-via"], what);
+            let (bare_address, bare_counter) = serve_bare(headers);
+            let bare = measure(bare_address, bare_counter, &request);
+            println!("{algorithm} {what}: {ours} of ours, {bare} bare, {REQUESTS} requests");
+            assert!(bare > 0, "hyper allocates: else nothing was counted");
+            // A buffer that grows once in a while is neither's; one more a request would be 200.
+            assert!(ours < bare + REQUESTS / 20, "{algorithm} {what}: {ours} against {bare}");
+        }
+    }
+}
+
+#[test]
+fn a_decision_about_a_known_credential_allocates_nothing() {
+    for algorithm in Algorithm::ALL {
+        let (running, _) = block_on(known(algorithm));
+        let gate = &running.service.gate;
+        let now = running.service.context.now();
+        for (via, method, uri) in [
+            (Some(&running.bearer), "GET", "/api/v1/hobbies/?page=2"),
+            (Some(&running.bearer), "POST", "/api/v1/hobbies/k%C3%A4sity%C3%B6t/"),
+            (Some(&running.token), "PUT", "/mobile-api/v1/hobbies/3/"),
+            (None, "GET", "/api/v1/hobbies/"),
+        ] {
+            let authorization = via.map(String::as_bytes);
+            let question =
+                Question { method: method.as_bytes(), uri: uri.as_bytes(), authorization };
+            let count = allocations_of(|| {
+                for _ in 0..100 {
+                    let verdict = gate.decide(&question, None, now);
+                    assert!(matches!(verdict, Verdict::Allow(_) | Verdict::Anonymous));
+                }
+            });
+            assert_eq!(count, 0, "{algorithm} {method} {uri}");
+        }
+        let refused = Question { method: b"POST", uri: b"/api/v1/", authorization: None };
+        let count = allocations_of(|| {
+            assert!(matches!(gate.decide(&refused, None, now), Verdict::Deny(_)));
+        });
+        assert_eq!(count, 0, "a refusal");
+    }
+}
+
+/// A service whose gate has seen its credentials.
+async fn known(algorithm: Algorithm) -> (Running, App) {
+    let (running, app) = Running::start(algorithm).await;
+    let peer = avain::http::Peer::Local;
+    for authorization in [&running.bearer, &running.token] {
+        let request = http::Request::get("/gate")
+            .header("authorization", authorization)
+            .header("x-original-method", "GET")
+            .header("x-original-uri", "/api/v1/");
+        let request = request.body(http_body_util::Empty::new()).expect("it is a request");
+        let service = Arc::clone(&running.service);
+        let answered = avain::http::dispatch::handle(service, request, peer).await;
+        let Ok(response) = answered;
+        assert_eq!(response.status(), http::StatusCode::NO_CONTENT);
+    }
+    (running, app)
+}
+
+#[test]
+fn verifying_a_token_never_seen_allocates_nothing() {
+    // ring allocates for RSA, and nobody else does: its own count is what RS256 may cost.
+    for algorithm in [Algorithm::Hs256, Algorithm::Es256, Algorithm::EdDsa] {
+        let (running, _) = block_on(Running::start(algorithm));
+        let context = &running.service.context;
+        let tokens: Vec<String> =
+            (0..50).map(|number| access_token(context, 1, &format!("id-{number}"))).collect();
+        let ring = context.ring.load();
+        let count = allocations_of(|| {
+            for token in &tokens {
+                let mut scratch = Scratch::default();
+                let (expect, token) = (&context.expectations, token.as_bytes());
+                let verified = verify(&ring, expect, token, SystemClock.now(), &mut scratch);
+                let verified = verified.expect("the token is good");
+                assert_eq!(verified.require(Kind::Access), Ok(()));
+            }
+        });
+        assert_eq!(count, 0, "{algorithm}");
+    }
+}
+
+#[test]
+fn refusing_a_bad_signature_or_an_expired_token_allocates_nothing() {
+    let (running, _) = block_on(Running::start(Algorithm::Hs256));
+    let context = &running.service.context;
+    let token = access_token(context, 1, "id");
+    let mut forged = token.clone().into_bytes();
+    // In the middle of the signature, where every bit counts.
+    let at = forged.len() - 20;
+    forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+    let ring = context.ring.load();
+    let late = Timestamp::from_seconds(SystemClock.now().seconds() + 7200);
+    for (presented, now) in [(forged.as_slice(), SystemClock.now()), (token.as_bytes(), late)] {
+        let count = allocations_of(|| {
+            let mut scratch = Scratch::default();
+            assert!(verify(&ring, &context.expectations, presented, now, &mut scratch).is_err());
+        });
+        assert_eq!(count, 0);
+    }
+}
