@@ -1,0 +1,10 @@
+//! Properties that hold for all inputs: our verifier against `jsonwebtoken`, and parsers that meet garbage.
+
+#[path = "properties/attacks.rs"]
+mod attacks;
+#[path = "properties/oracle.rs"]
+mod oracle;
+#[path = "properties/parsers.rs"]
+mod parsers;
+#[path = "properties/tokens.rs"]
+mod tokens;
