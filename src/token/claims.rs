@@ -474,12 +474,12 @@ impl<'p> Visitor<'p> for AudienceSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'p>>(self, mut seq: A) -> Result<Audience, A::Error> {
-        let mut audience = Audience::Others;
+        let (mut includes, mut all_texts) = (false, true);
         while let Some(found) = seq.next_element_seed(FoundSeed)? {
-            if self.judge(&found) == Audience::Includes {
-                audience = Audience::Includes;
-            }
+            includes |= self.judge(&found) == Audience::Includes;
+            all_texts &= matches!(found, Found::Text(_));
         }
-        Ok(audience)
+        // A list with anything else in it is no list of audiences (RFC 7519 4.1.3).
+        Ok(if includes && all_texts { Audience::Includes } else { Audience::Others })
     }
 }
