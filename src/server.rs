@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -206,9 +208,8 @@ async fn connection<S>(
     };
     let served = match face {
         Face::Public => {
-            let answer = service_fn(|request: Request<Incoming>| {
-                dispatch::handle(Arc::clone(service), request, peer)
-            });
+            let answer =
+                service_fn(|request: Request<Incoming>| dispatch::handle(service, request, peer));
             until(http.serve_connection(io, answer), stopping).await
         }
         Face::Operations => {
@@ -240,9 +241,13 @@ where
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut connection = std::pin::pin!(connection);
+    // In a set, which polls what was woken and nothing else: `stopping` takes a lock that all connections
+    // share, and would take it for every request.
+    let mut stopping = FuturesUnordered::from_iter([stopping]);
     tokio::select! {
+        biased;
         served = connection.as_mut() => return served,
-        () = stopping => connection.as_mut().graceful_shutdown(),
+        _ = stopping.next() => connection.as_mut().graceful_shutdown(),
     }
     connection.await
 }

@@ -319,7 +319,7 @@ async fn known(algorithm: Algorithm) -> (Running, App) {
             .header("x-original-method", "GET")
             .header("x-original-uri", "/api/v1/");
         let request = request.body(http_body_util::Empty::new()).expect("it is a request");
-        let service = Arc::clone(&running.service);
+        let service = &running.service;
         let answered = avain::http::dispatch::handle(service, request, peer).await;
         let Ok(response) = answered;
         assert_eq!(response.status(), http::StatusCode::NO_CONTENT);

@@ -133,7 +133,7 @@ impl Gate {
         {
             // The clock's leeway is part of what was remembered.
             return if now.seconds() < known.expires_at {
-                self.allow(&known.subject, known.scheme, now)
+                self.allow(known.subject, known.scheme, now)
             } else {
                 Verdict::Deny(Denial::Bearer(Rejection::Expired))
             };
@@ -170,7 +170,7 @@ impl Gate {
             ring_generation: Some(ring.generation()),
         };
         self.memory.remember(digest, known);
-        self.allow(&subject, Scheme::Bearer, now)
+        self.allow(subject, Scheme::Bearer, now)
     }
 
     fn api_key(&self, presented: &str, told: Option<&Told>, now: Timestamp) -> Verdict {
@@ -178,7 +178,7 @@ impl Gate {
         if let Some(known) = self.memory.credential(&digest)
             && !self.memory.is_stale(&known.subject, now)
         {
-            return self.allow(&known.subject, known.scheme, now);
+            return self.allow(known.subject, known.scheme, now);
         }
         let unknown = Verdict::Deny(Denial::UnknownApiKey);
         let Some(key) = ClassicKey::parse(presented) else { return unknown };
@@ -201,7 +201,7 @@ impl Gate {
                     ring_generation: None,
                 };
                 self.memory.remember(digest, known);
-                self.allow(subject, Scheme::Token, now)
+                self.allow(Arc::clone(subject), Scheme::Token, now)
             }
         }
     }
@@ -221,7 +221,7 @@ impl Gate {
     }
 
     /// Lets an account pass, with a phantom token that lives long enough.
-    fn allow(&self, subject: &Arc<Subject>, scheme: Scheme, now: Timestamp) -> Verdict {
+    fn allow(&self, subject: Arc<Subject>, scheme: Scheme, now: Timestamp) -> Verdict {
         let in_use = subject.phantom.load();
         let authorization = match in_use.as_ref() {
             Some(phantom) if now < phantom.renew_at => phantom.authorization.clone(),
@@ -234,7 +234,7 @@ impl Gate {
                 None => return Verdict::Unavailable,
             },
         };
-        Verdict::Allow(Allowed { scheme, subject: Arc::clone(subject), authorization })
+        Verdict::Allow(Allowed { scheme, subject, authorization })
     }
 
     fn mint(&self, account: AccountId, now: Timestamp) -> Option<Phantom> {

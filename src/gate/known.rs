@@ -74,8 +74,8 @@ fn ascii(text: &str) -> HeaderValue {
     HeaderValue::from_str(&text).expect("percent-encoded text is printable ASCII")
 }
 
-/// A credential that was found good.
-#[derive(Debug)]
+/// A credential that was found good. Cloned for every request: one count of references goes up.
+#[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) subject: Arc<Subject>,
     pub(super) scheme: Scheme,
@@ -95,7 +95,7 @@ const SLICES: usize = 16_384;
 /// All that the gate remembers.
 pub struct Memory {
     subjects: Cache<AccountId, Arc<Subject>>,
-    credentials: Cache<Digest, Arc<Known>>,
+    credentials: Cache<Digest, Known>,
     unknown_keys: Cache<Digest, i64>,
     epochs: Box<[AtomicU64]>,
     changes: AtomicU64,
@@ -200,12 +200,12 @@ impl Memory {
         self.subjects.get(&account).filter(|subject| !self.is_stale(subject, now))
     }
 
-    pub(super) fn credential(&self, digest: &Digest) -> Option<Arc<Known>> {
+    pub(super) fn credential(&self, digest: &Digest) -> Option<Known> {
         self.credentials.get(digest)
     }
 
     pub(super) fn remember(&self, digest: Digest, known: Known) {
-        self.credentials.insert(digest, Arc::new(known));
+        self.credentials.insert(digest, known);
     }
 
     /// Remembers for a moment that there is no such API key.

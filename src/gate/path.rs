@@ -10,14 +10,9 @@ const LONGEST: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
-/// The decoded path, in the caller's buffer.
-pub struct Room([u8; LONGEST]);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self([0; LONGEST])
-    }
-}
+/// The decoded path, in the caller's buffer: filled only for a path that is not plain.
+#[derive(Default)]
+pub struct Room(Option<[u8; LONGEST]>);
 
 /// A path that has the same structure in every view. A policy must judge both texts alike: a rule that
 /// only one of them meets is a way around it (`/%61pi/` for `/api/`).
@@ -41,7 +36,7 @@ pub fn read<'p>(uri: &'p [u8], room: &'p mut Room) -> Result<Path<'p>, Ambiguous
     }
     let plain =
         path.iter().all(|byte| (0x20..0x7f).contains(byte) && !matches!(byte, b'%' | b'\\'));
-    let decoded = if plain { path } else { decode(path, &mut room.0)? };
+    let decoded = if plain { path } else { decode(path, room.0.get_or_insert([0; LONGEST]))? };
     let mut segments = decoded.split(|byte| *byte == b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();

@@ -26,7 +26,7 @@ use crate::store::StoreError;
 
 /// Answers a request on the public listener.
 pub async fn handle<B>(
-    service: Arc<Service>,
+    service: &Arc<Service>,
     request: Request<B>,
     peer: Peer,
 ) -> Result<Response<Body>, Infallible>
@@ -36,9 +36,9 @@ where
 {
     let (parts, body) = request.into_parts();
     let mut response = if parts.uri.path() == service.gate_path {
-        gate::ask(&service, &parts, peer).await
+        gate::ask(service, &parts, peer).await
     } else {
-        Box::pin(answer(&service, parts, body, peer)).await
+        Box::pin(answer(service, parts, body, peer)).await
     };
     if service.draining.load(Ordering::Relaxed) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -175,9 +175,10 @@ fn verify_signature<'r, 's>(
     if presented.len() > LONGEST {
         return Err(Flaw::Malformed);
     }
-    let mut dots =
-        presented.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
-    let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
+    // A further dot between these two is none of base64url's characters.
+    let is_dot = |byte: &u8| *byte == b'.';
+    let (first, second) = (presented.iter().position(is_dot), presented.iter().rposition(is_dot));
+    let (Some(first), Some(second)) = (first, second.filter(|second| first < Some(*second))) else {
         return Err(Flaw::Malformed);
     };
     let (message, rest) = presented.split_at(second);
