@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures the gate beside its yardstick: a bare hyper server that answers 204 with the same headers (bare.rs).
 
-    bench.py [--quick] [--rounds N] [--seconds S]
+    bench.py [--quick] [--rounds N] [--seconds S] [--only WORDS]
 
 Needs target/release/{avain,examples/bare,examples/load} (`make bench` builds them) and nginx. All cases of a round
-run one after the other, each beside its own yardstick, the order turned from round to round; what is printed, and
-written to target/bench/report.md, are medians over the rounds, and of ratios the median of the rounds' ratios. CPU is
-the server's own, from /proc/PID/stat: steady on a shared machine, where requests a second are not.
+run one after the other, each beside its own yardstick (ours, yardstick, yardstick, ours: what changes on the machine
+meanwhile meets both), the order turned from round to round; what is printed, and written to target/bench/report.md,
+are medians over the rounds, and of ratios the median of the rounds' ratios. CPU is what the server's process has used
+by the kernel's account: steady on a shared machine, where requests a second are not.
 """
 import argparse
 import contextlib
@@ -30,7 +31,6 @@ import stack as stacks  # noqa: E402
 RELEASE = PROJECT / "target" / "release"
 REPORT = PROJECT / "target" / "bench"
 CONNECTIONS = 32
-TICK = os.sysconf("SC_CLK_TCK")
 SECRET = "bench-0123456789-0123456789-0123456789"     # signs on this machine, for as long as this runs
 ACCOUNT = "bench"
 
@@ -57,7 +57,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--quick", action="store_true", help="3 rounds of 0.5 s: whether it works")
     arguments.add_argument("--rounds", type=int, default=7)
-    arguments.add_argument("--seconds", type=float, default=1.5, help="for one case in one round")
+    arguments.add_argument("--seconds", type=float, default=1.5, help="for one side of a case in one round")
+    arguments.add_argument("--only", default="", help="cases whose name holds this")
     options = arguments.parse_args()
     if options.quick:
         options.rounds, options.seconds = 3, 0.5
@@ -174,13 +175,17 @@ class Bench:
         """All rounds: for each case, a list of (ours, yardstick)."""
         measured = {}
         for number in range(-1, self.options.rounds):
-            cases = list(self.cases())
+            cases = [case for case in self.cases() if self.options.only in case[0]]
+            if not cases:
+                raise Failure(f"no case is called {self.options.only!r}")
             for name, ours, yardstick, head, fresh in cases[number % len(cases):] + cases[:number % len(cases)]:
-                # Whoever goes first in one round goes second in the next.
+                slices = {"ours": [], "yardstick": []}
                 sides = [("ours", *ours), ("yardstick", *yardstick)][::1 if number % 2 else -1]
-                both = {side: self.load(target, pids, head, fresh) for side, target, pids in sides}
+                for side, target, pids in sides + sides[::-1]:
+                    slices[side].append(self.load(target, pids, head, fresh))
                 if number >= 0:     # the first round only warms up
-                    measured.setdefault(name, []).append((both["ours"], both["yardstick"]))
+                    pair = (both(slices["ours"]), both(slices["yardstick"]))
+                    measured.setdefault(name, []).append(pair)
             print(f"round {number + 1} of {self.options.rounds}", file=sys.stderr)
         return measured
 
@@ -188,7 +193,7 @@ class Bench:
         """One measurement: CPU microseconds of these processes a request, requests a second, latency."""
         request = self.directory / "request"
         request.write_text(head, newline="")
-        command = [str(RELEASE / "examples" / "load"), target, str(CONNECTIONS), str(self.options.seconds), str(request)]
+        command = [str(RELEASE / "examples" / "load"), target, str(CONNECTIONS), str(self.options.seconds / 2), str(request)]
         before = cpu(pids)
         done = subprocess.run(command + [SECRET] * fresh, capture_output=True, text=True, check=False,
                               timeout=self.options.seconds + 30)
@@ -221,13 +226,17 @@ def family(pid):
     return [pid, *map(int, children)]
 
 
+def both(slices):
+    """Two slices of one side as one measurement."""
+    return {key: statistics.mean(part[key] for part in slices) for key in slices[0]}
+
+
 def cpu(pids):
-    """Seconds of CPU that these processes have used, all their threads together, in user and kernel mode."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / TICK
+    """Seconds of CPU that these processes have used, all their threads together, in user and kernel mode.
+
+    What /proc/PID/stat says in hundredths the process's own clock says in nanoseconds (clock_getcpuclockid(3)).
+    """
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
 
 def memory(pid):
