@@ -1,6 +1,5 @@
 //! The architecture, as DESIGN's table of layers and `lib.rs`'s invariants have it, held against every file
 //! of `src/`. Exceptions are listed with their reasons, and an exception that nothing needs any more fails.
-#![expect(clippy::tests_outside_test_module, reason = "the file is one test target")]
 
 #[path = "architecture/source.rs"]
 mod source;

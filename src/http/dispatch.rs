@@ -34,10 +34,10 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (parts, body) = request.into_parts();
-    let mut response = if parts.uri.path() == service.gate_path {
-        gate::ask(service, &parts, peer).await
+    let mut response = if request.uri().path() == service.gate_path {
+        gate::ask(service, request.headers(), peer).await
     } else {
+        let (parts, body) = request.into_parts();
         Box::pin(answer(service, parts, body, peer)).await
     };
     if service.draining.load(Ordering::Relaxed) {

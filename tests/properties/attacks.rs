@@ -127,7 +127,7 @@ fn a_public_key_as_hmac_secret() {
             b"\n",
         ];
         let with_secret = ring_of(&[Arc::clone(&pair), Arc::new(generate(Algorithm::Hs256))]);
-        let rings = [ring_of(&[pair.clone()]), with_secret];
+        let rings = [ring_of(std::slice::from_ref(&pair)), with_secret];
         for secret in secrets {
             for name in ["HS256", algorithm.name(), "HS384", "none"] {
                 for kid in ["", &format!(r#","kid":"{}""#, pair.id())] {
@@ -189,7 +189,7 @@ fn keys_that_the_token_brings() {
     }
 }
 
-/// CVE-2026-32597 of PyJWT, CVE-2025-59420 of Authlib: extensions that nobody understands.
+/// CVE-2026-32597 of `PyJWT`, CVE-2025-59420 of Authlib: extensions that nobody understands.
 #[test]
 fn extensions() {
     for members in [

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use quick_cache::sync::Cache;
 
@@ -25,9 +24,9 @@ static METHOD: HeaderName = HeaderName::from_static("x-original-method");
 static URI: HeaderName = HeaderName::from_static("x-original-uri");
 static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Decides about the request that `parts` describes.
-pub async fn ask(service: &Arc<Service>, parts: &Parts, peer: Peer) -> Response<Body> {
-    let header = |name: &HeaderName| parts.headers.get(name).map(HeaderValue::as_bytes);
+/// Decides about the request that `headers` describe.
+pub async fn ask(service: &Arc<Service>, headers: &HeaderMap, peer: Peer) -> Response<Body> {
+    let header = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     let (Some(method), Some(uri)) = (header(&METHOD), header(&URI)) else {
         service.metrics.decisions.with_label_values(&["misconfigured"]).inc();
         tracing::warn!("the gate was asked without X-Original-Method or X-Original-URI");
@@ -37,7 +36,7 @@ pub async fn ask(service: &Arc<Service>, parts: &Parts, peer: Peer) -> Response<
     let now = service.context.now();
     let mut verdict = service.gate.decide(&question, None, now);
     if let Verdict::Ask(look_up) = verdict {
-        if let Err(seconds) = service.look_ups.spend(client(service, &parts.headers, peer), now) {
+        if let Err(seconds) = service.look_ups.spend(client(service, headers, peer), now) {
             service.metrics.decisions.with_label_values(&["throttled"]).inc();
             return answer::throttled(seconds, &service.documents);
         }
@@ -49,7 +48,7 @@ pub async fn ask(service: &Arc<Service>, parts: &Parts, peer: Peer) -> Response<
     }
     count(service, &verdict);
     let mut response = answer::answer(&verdict, &service.documents);
-    if announces_a_body(&parts.headers) {
+    if announces_a_body(headers) {
         // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
         // what comes next on this connection would be taken for it.
         tracing::warn!("the gate was asked with a body: set Content-Length to \"\" in nginx");
