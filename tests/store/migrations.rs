@@ -239,7 +239,7 @@ fn the_shipped_role_migrates() {
         database.script(old_django(&database)).await;
         let owner = database.options.url.expose().clone();
         let (_, name) = owner.rsplit_once('/').expect("the URL ends with a database");
-        let admin = crate::harness::replace_database(&crate::harness::CLUSTER.admin, name);
+        let admin = crate::harness::replace_database(crate::harness::CLUSTER.told("admin"), name);
         let shipped = include_str!("../../deploy/role.sql").replace(":password", "'x'");
         // The cluster's own role avain owns the databases of all other tests.
         let words = [("ROLE avain", "ROLE shipped"), ("TO avain;", "TO shipped;")];
