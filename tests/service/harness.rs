@@ -41,6 +41,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("passwords.threads", "2"),
     ("database.durability", "normal"),
     ("database.pool", "8"),
+    // On a busy machine everything takes longer, and that is no fault.
+    ("database.timeout", "20s"),
     ("server.operations", ""),
     ("keys.master", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
 ];
