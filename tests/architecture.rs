@@ -119,8 +119,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["telemetry"]),
 ];
 
-/// All that `base` may name of others: it is what everything stands on.
-const UNDER_BASE: &[&str] = &["std", "ring", "base64", "zeroize"];
+/// All that `base` may name of others: it is what everything stands on. `proptest` is there for tests alone.
+const UNDER_BASE: &[&str] = &["std", "ring", "base64", "zeroize", "proptest"];
 
 /// What only some files may name: paths by their beginning, files and folders under `src/`, why.
 const KEPT: &[(&str, &[&str], &str)] = &[
