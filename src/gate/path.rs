@@ -37,18 +37,27 @@ pub fn read<'p>(uri: &'p [u8], room: &'p mut Room) -> Result<Path<'p>, Ambiguous
     let plain =
         path.iter().all(|byte| (0x20..0x7f).contains(byte) && !matches!(byte, b'%' | b'\\'));
     let decoded = if plain { path } else { decode(path, room.0.get_or_insert([0; LONGEST]))? };
-    let mut segments = decoded.split(|byte| *byte == b'/').skip(1).peekable();
+    let is_odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
+    if decoded.windows(2).any(is_odd) && has_odd_segment(decoded) {
+        return Err(Ambiguous);
+    }
+    let decoded = std::str::from_utf8(decoded).map_err(|_| Ambiguous)?;
+    let raw = if plain { decoded } else { std::str::from_utf8(path).map_err(|_| Ambiguous)? };
+    Ok(Path { raw, decoded })
+}
+
+/// Whether a segment is empty, `.` or `..`. The last one may be empty: the path then ends with a slash.
+fn has_odd_segment(path: &[u8]) -> bool {
+    let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         // `;` starts parameters for some servers: `/api/..;/x` is a way around others' rules.
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
         if (segment.is_empty() && !is_last) || name == b"." || name == b".." {
-            return Err(Ambiguous);
+            return true;
         }
     }
-    let decoded = std::str::from_utf8(decoded).map_err(|_| Ambiguous)?;
-    let raw = if plain { decoded } else { std::str::from_utf8(path).map_err(|_| Ambiguous)? };
-    Ok(Path { raw, decoded })
+    false
 }
 
 /// Undoes percent-encoding once. What decodes to a character that changes the structure is ambiguous.
