@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the gate beside its yardstick: a bare hyper server that answers 204 with the same headers (bare.rs).
 
-    bench.py [--quick] [--rounds N] [--seconds S] [--only WORDS]
+    bench.py [--quick] [--rounds N] [--seconds S] [--only WORDS] [--workers N]
 
 Needs target/release/{avain,examples/bare,examples/load} (`make bench` builds them) and nginx. All cases of a round
 run one after the other, each beside its own yardstick (ours, yardstick, yardstick, ours: what changes on the machine
@@ -59,6 +59,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--seconds", type=float, default=1.5, help="for one side of a case in one round")
     arguments.add_argument("--only", default="", help="cases whose name holds this")
+    arguments.add_argument("--workers", type=int, default=0, help="threads of ours and of the yardstick; 0: a core each")
     options = arguments.parse_args()
     if options.quick:
         options.rounds, options.seconds = 3, 0.5
@@ -86,7 +87,7 @@ class Bench:
         self.directory, self.ends, self.options = directory, ends, options
         settings = {"keys.import": f"hs256:{SECRET}", "layouts.harrastuspassi.access_lifetime": "5h",
                     "passwords.algorithm": "pbkdf2_sha256", "passwords.pbkdf2_iterations": 1000,
-                    "log.level": "warn"}
+                    "log.level": "warn", "server.workers": options.workers}
         self.stack = ends.enter_context(stacks.start_stack(directory / "stack", settings, log=False,
                                                            before_start=self.account))
         access = self.sign_in()
@@ -121,10 +122,15 @@ class Bench:
 
     def start_bare(self, name, listen, headers):
         process = Process(name, [str(RELEASE / "examples" / "bare"), *listen, "--", *headers],
-                          self.directory / f"{name}.log")
+                          self.directory / f"{name}.log", env=self.environment())
         self.ends.callback(process.stop)
         process.wait_ready(lambda: is_open(int(listen[0].rpartition(":")[2])))
         return process
+
+    def environment(self):
+        """The yardstick's: tokio reads how many threads it shall have."""
+        workers = {"TOKIO_WORKER_THREADS": str(self.options.workers)} if self.options.workers else {}
+        return {**os.environ, **workers}
 
     def start_nginx(self, name, socket):
         """nginx with the shipped configuration, asking whoever listens on this socket."""
