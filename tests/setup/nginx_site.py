@@ -22,7 +22,7 @@ http {{
     uwsgi_temp_path {dir}/uwsgi;
     scgi_temp_path {dir}/scgi;
 
-    upstream avain {{ server {avain} max_fails=0; keepalive 64; keepalive_requests 1000000; }}
+    upstream avain {{ server {avain} max_fails=0; keepalive 64; keepalive_requests 1000000; keepalive_timeout 8s; }}
     upstream backend {{ server {backend}; keepalive 32; }}
     map $http_origin $avain_cors_origin {{
         default "";
