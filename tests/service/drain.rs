@@ -131,7 +131,7 @@ fn a_unix_socket_has_its_mode_and_is_cleaned_up() {
 
             let taken = avain::server::Listener::open(&listen, 0o600).await;
             let why = taken.expect_err("a socket in use is not taken away");
-            assert!(why.contains("another process serves there"), "{why}");
+            assert!(why.contains("another program listens there"), "{why}");
             service.stop().await;
             assert!(!path.exists(), "it is removed");
             // As a killed process leaves it.

@@ -150,6 +150,7 @@ fn known_credentials_pass_while_the_database_is_away() {
             service.account(name).await;
         }
         let (known, unknown) = (service.sign_in("known").await, service.sign_in("unknown").await);
+        service.settled().await;
         assert!(service.admits(&known.bearer()).await);
         tokio::task::block_in_place(|| cluster.tell("stop"));
 
