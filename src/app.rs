@@ -1,5 +1,7 @@
 //! The wired service: the only place where everything meets.
 
+mod mail;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,29 +12,38 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio::sync::Notify;
 
 use crate::account::account::AccountId;
+use crate::account::breached::BreachedList;
 use crate::account::cost::{CostLimits, Parameters, Scheme as HashScheme};
 use crate::account::hashing::{Hashing, HashingRules};
 use crate::account::password::most_common_parameters;
+use crate::account::rules::PasswordRules;
+use crate::account::throttle::{Limit, Subjects, ThrottleRules};
+use crate::app::mail::MailPlan;
 use crate::background::{self, Background};
 use crate::base::clock::Clock;
 use crate::base::random::Random;
 use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
+use crate::base::time_zone::{TimeZone, UnknownTimeZone};
+use crate::dialect::dj_rest_auth::{DjRestAuth, Mode};
+use crate::dialect::djoser::{Djoser, Generation, Options as DjoserOptions};
 use crate::dialect::metax::Metax;
 use crate::dialect::simplejwt::SimpleJwt;
 use crate::dialect::words::{CURRENT, PINNED, Words};
 use crate::dialect::{Answer, Dialect, drf};
 use crate::flow::keys::KeyRoom;
-use crate::flow::{Context, LayoutRules};
+use crate::flow::{AccountRules, Context, LayoutRules, Throttle};
 use crate::gate::answer::{self, Documents};
 use crate::gate::decide::{Gate, PhantomMint};
 use crate::gate::known::Memory;
 use crate::gate::policy::Policy;
 use crate::http::handlers::gate::LookUps;
-use crate::http::router::{Mounted, Router};
+use crate::http::router::{Manner, Mounted, Router};
 use crate::http::{Limits as RequestLimits, Service, routes};
+use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
 use crate::server::ConnectionLimits;
 use crate::settings::{self, Settings};
@@ -46,7 +57,9 @@ use crate::telemetry;
 use crate::token::algorithm::Algorithm;
 use crate::token::claims::{ClaimSource, ClaimsShape, TokenRules, UserIdAs};
 use crate::token::credential::{Denial, Scheme, Schemes};
+use crate::token::django_link::DjangoLinks;
 use crate::token::key::SigningKey;
+use crate::token::key_ring::KeyRing;
 use crate::token::provider;
 use crate::token::verify::{Expectations, Flaw, Rejection};
 
@@ -79,8 +92,10 @@ pub struct Plan {
     expectations: Expectations,
     schemes: Schemes,
     policy: Policy,
-    layouts: Vec<(&'static str, Arc<dyn Dialect>, LayoutRules)>,
+    password_rules: PasswordRules,
+    layouts: Vec<(&'static str, Tongue, LayoutRules)>,
     longest_access: Duration,
+    mail: MailPlan,
 }
 
 /// The wired service.
@@ -109,7 +124,9 @@ impl Plan {
         let shape = judge.shape(&settings);
         let schemes = judge.schemes(&settings);
         let policy = judge.policy(&settings);
+        let password_rules = judge.password_rules(&settings);
         let layouts = judge.layouts(&settings);
+        let mail = judge.mail(&settings);
         let options = store_options(&settings);
         judge.rest(&settings, &options);
         let longest_access = layouts
@@ -140,8 +157,10 @@ impl Plan {
             expectations,
             schemes,
             policy,
+            password_rules,
             layouts,
             longest_access,
+            mail,
         };
         match router(&plan) {
             Err(StartError::Configuration(overlaps)) => Err(overlaps),
@@ -241,11 +260,22 @@ impl Plan {
             settings.gate.phantom_lifetime > Duration::from_mins(15),
             "gate.phantom_lifetime: a phantom token outlives a revocation by so long",
         );
+        let throttle = &settings.throttle;
+        warn(!throttle.enabled, "throttle.enabled: passwords may be guessed without end");
+        warn(
+            throttle.enabled && !(1..=100).contains(&throttle.ceiling),
+            "throttle.ceiling: more than 100 failures in a row (NIST SP 800-63B 5.2.2)",
+        );
+        warn(
+            settings.passwords.minimum_length < 8,
+            "passwords.minimum_length: fewer than 8 characters",
+        );
         warn(
             matches!(settings.passwords.algorithm.as_str(), "pbkdf2_sha256")
                 && (1..600_000).contains(&settings.passwords.pbkdf2_iterations),
             "passwords.pbkdf2_iterations: fewer than 600,000",
         );
+        warnings.extend(self.mail_warnings().into_iter().map(str::to_owned));
         warnings
     }
 
@@ -471,24 +501,33 @@ impl App {
         };
 
         let settings = &plan.settings;
-        let gate = Arc::new(Gate {
-            memory: Memory::with_room(settings.gate.cache.0),
-            ring: ArcSwap::new(Arc::clone(&ring)),
-            expectations: plan.expectations.clone(),
-            schemes: plan.schemes.clone(),
-            policy: plan.policy.clone(),
-            phantoms: PhantomMint {
-                key: phantom,
-                lifetime: settings.gate.phantom_lifetime,
-                random: Arc::clone(&random),
-            },
+        let gate = Arc::new(gate(&plan, &ring, phantom, &random));
+        let wake = Arc::new(Notify::new());
+        let mail = Arc::new(Worker {
+            store: store.clone(),
+            master: master.clone(),
+            transport: plan.transport()?,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            rules: plan.worker_rules(),
+            wake: Arc::clone(&wake),
+            observer: mail::count(&metrics),
         });
+        let mailer = plan.mailer(&master, &random)?;
         let family_lifetime = settings.tokens.family_lifetime;
+        let throttle = settings.throttle.enabled.then(|| Throttle {
+            rules: throttle_rules(&settings.throttle),
+            subjects: Subjects::new(master.digest_key("attempts")),
+        });
         let context = Arc::new(Context {
             store: store.clone(),
             hashing,
+            mailer,
+            accounts: account_rules(settings, plan.password_rules.clone()),
+            owner: plan.owner(&store).await?,
             ring: ArcSwap::new(ring),
             master,
+            throttle,
             clock,
             random,
             shape: plan.shape.clone(),
@@ -502,8 +541,9 @@ impl App {
             context: Arc::clone(&context),
             gate: Arc::clone(&gate),
             metrics: metrics.clone(),
+            mail,
         });
-        hear_own_changes(&store, &background);
+        hear_own_changes(&store, &background, wake);
 
         let service = Arc::new(Service {
             context,
@@ -512,10 +552,6 @@ impl App {
             look_ups: LookUps::new(settings.gate.misses, &metrics),
             gate_path: settings.gate.path.clone(),
             router: router(&plan)?,
-            schemes: Schemes {
-                accepted: vec![Scheme::Token],
-                bearer_prefix: settings.tokens.prefix.clone(),
-            },
             limits: RequestLimits {
                 body: settings.server.max_body.0,
                 body_timeout: settings.server.body_timeout,
@@ -526,13 +562,33 @@ impl App {
             trusted_proxies: settings.server.trusted_proxies.0.clone(),
             draining: AtomicBool::new(false),
         });
-        let connections = ConnectionLimits {
-            connections: settings.server.max_connections,
-            head: settings.server.max_head.0,
-            head_timeout: settings.server.head_timeout,
-            unix_mode: settings.server.unix_mode.0,
-        };
+        let connections = connection_limits(&plan.settings);
         Ok(Self { service, background, feed, connections })
+    }
+}
+
+fn gate(plan: &Plan, ring: &Arc<KeyRing>, phantom: SigningKey, random: &Arc<dyn Random>) -> Gate {
+    Gate {
+        memory: Memory::with_room(plan.settings.gate.cache.0),
+        ring: ArcSwap::new(Arc::clone(ring)),
+        expectations: plan.expectations.clone(),
+        schemes: plan.schemes.clone(),
+        policy: plan.policy.clone(),
+        phantoms: PhantomMint {
+            key: phantom,
+            lifetime: plan.settings.gate.phantom_lifetime,
+            random: Arc::clone(random),
+        },
+    }
+}
+
+fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    let server = &settings.server;
+    ConnectionLimits {
+        connections: server.max_connections,
+        head: server.max_head.0,
+        head_timeout: server.head_timeout,
+        unix_mode: server.unix_mode.0,
     }
 }
 
@@ -546,7 +602,7 @@ fn observe(store: &Store, metrics: &Metrics) {
 }
 
 /// What this instance commits counts at once, not only when the feed is read again.
-fn hear_own_changes(store: &Store, background: &Arc<Background>) {
+fn hear_own_changes(store: &Store, background: &Arc<Background>, mail: Arc<Notify>) {
     let background = Arc::clone(background);
     store.subscribe(Arc::new(move |changes| {
         for change in changes {
@@ -558,19 +614,26 @@ fn hear_own_changes(store: &Store, background: &Arc<Background>) {
                     let background = Arc::clone(&background);
                     tokio::spawn(async move { background.apply(Change::Keys).await });
                 }
+                Change::Outbox => mail.notify_one(),
             }
         }
     }));
 }
 
 fn router(plan: &Plan) -> Result<Router, StartError> {
-    let mounted = plan.layouts.iter().filter_map(|(name, dialect, rules)| {
+    let mounted = plan.layouts.iter().filter_map(|(name, tongue, rules)| {
         let layout = routes::LAYOUTS.iter().find(|layout| layout.name == *name)?;
         let mount = plan.settings.layout(name)?.mount.trim_end_matches('/').to_owned();
         Some(Mounted {
             layout,
             mount,
-            dialect: Arc::clone(dialect),
+            dialect: Arc::clone(&tongue.dialect),
+            token_dialect: Arc::clone(&tongue.token_dialect),
+            schemes: Arc::new(Schemes {
+                accepted: tongue.schemes.clone(),
+                bearer_prefix: plan.settings.tokens.prefix.clone(),
+            }),
+            manner: tongue.manner.clone(),
             rules: Arc::new(rules.clone()),
         })
     });
@@ -580,8 +643,9 @@ fn router(plan: &Plan) -> Result<Router, StartError> {
 
 /// What the gate says when it refuses, in the dialect that is configured for it.
 fn documents(plan: &Plan) -> Result<Documents, StartError> {
-    let dialect = dialect(&plan.settings, &plan.settings.gate.dialect)
-        .ok_or_else(|| StartError::Fault("the gate's dialect vanished".to_owned()))?;
+    let dialect = tongue(&plan.settings, &plan.settings.gate.dialect)
+        .ok_or_else(|| StartError::Fault("the gate's dialect vanished".to_owned()))?
+        .dialect;
     let document = |answer: &Answer| {
         let json = answer.body.as_ref().map(ToString::to_string).unwrap_or_default();
         HeaderValue::from_str(&ascii(&json)).map_err(StartError::fault)
@@ -649,16 +713,139 @@ fn ascii(json: &str) -> String {
     out
 }
 
-/// The dialect of a layout.
-fn dialect(settings: &Settings, layout: &str) -> Option<Arc<dyn Dialect>> {
+/// How a layout speaks.
+#[derive(Clone)]
+struct Tongue {
+    dialect: Arc<dyn Dialect>,
+    token_dialect: Arc<dyn Dialect>,
+    schemes: Vec<Scheme>,
+    manner: Manner,
+}
+
+/// How the layout of that name speaks.
+fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
     let found = settings.layout(layout)?;
+    let prefix = &settings.tokens.prefix;
     let words: &'static Words = if found.wording == "pinned" { &PINNED } else { &CURRENT };
-    match layout {
-        "metax" => Some(Arc::new(Metax)),
-        "harrastuspassi" | "simplejwt" => {
-            Some(Arc::new(SimpleJwt::new(words, &settings.tokens.prefix)))
+    let tokens: Arc<dyn Dialect> = Arc::new(SimpleJwt::new(words, prefix));
+    let djoser = |generation| {
+        let account = &settings.account;
+        let djoser = Djoser {
+            generation,
+            options: DjoserOptions {
+                retype_password: account.retype_password,
+                retype_username: account.retype_username,
+                show_unknown: account.show_unknown,
+                require_names: account.require_names,
+            },
+        };
+        let mut schemes = vec![Scheme::Token];
+        if generation == Generation::V2 {
+            schemes.push(Scheme::Bearer);
         }
-        _ => None,
+        Tongue {
+            dialect: Arc::new(djoser.clone()),
+            token_dialect: Arc::clone(&tokens),
+            schemes,
+            manner: Manner::Djoser(djoser),
+        }
+    };
+    Some(match layout {
+        "harrastuspassi" | "simplejwt" => Tongue {
+            dialect: Arc::clone(&tokens),
+            token_dialect: tokens,
+            schemes: vec![Scheme::Bearer],
+            manner: Manner::Tokens,
+        },
+        "djoser" => djoser(Generation::V2),
+        "djoser-legacy" if found.wording == "0.1" => djoser(Generation::V0_1),
+        "djoser-legacy" => djoser(Generation::V0_5),
+        "dj-rest-auth" => {
+            let account = &settings.account;
+            let mode = match account.dj_rest_auth_mode.as_str() {
+                "jwt" => Mode::Jwt,
+                "cookie" => Mode::Cookie,
+                _ => Mode::Key,
+            };
+            let scheme = if mode == Mode::Key { Scheme::Token } else { Scheme::Bearer };
+            let challenge = match mode {
+                Mode::Key => "Token".to_owned(),
+                Mode::Jwt | Mode::Cookie => format!("{prefix} realm=\"api\""),
+            };
+            let dialect = DjRestAuth {
+                mode,
+                by_username: account.dj_rest_auth_usernames,
+                expirations: account.dj_rest_auth_expirations,
+                old_password: account.dj_rest_auth_old_password,
+                challenge,
+            };
+            let shared: Arc<dyn Dialect> = Arc::new(dialect.clone());
+            Tongue {
+                dialect: Arc::clone(&shared),
+                token_dialect: shared,
+                schemes: vec![scheme],
+                manner: Manner::DjRestAuth(dialect),
+            }
+        }
+        "metax" => Tongue {
+            dialect: Arc::new(Metax),
+            token_dialect: tokens,
+            schemes: vec![Scheme::Token],
+            manner: Manner::Tokens,
+        },
+        _ => return None,
+    })
+}
+
+/// What the site wants of accounts.
+fn account_rules(settings: &Settings, passwords: PasswordRules) -> AccountRules {
+    let account = &settings.account;
+    AccountRules {
+        activation: account.activation,
+        log_in_after_registration: account.login_after_registration,
+        log_in_after_activation: account.login_after_activation,
+        confirm_activation: account.confirm_activation,
+        confirm_password: account.confirm_password,
+        confirm_username: account.confirm_username,
+        end_keys_on_password_change: account.end_keys_on_password_change,
+        unique_email: account.unique_email,
+        confirm_email_change: account.email_change == "confirm",
+        confirm_on_get: account.confirm_on_get,
+        link_lifetime: account.link_lifetime,
+        activation_url: account.activation_url.clone(),
+        password_reset_url: account.password_reset_url.clone(),
+        username_reset_url: account.username_reset_url.clone(),
+        email_verification_url: account.email_verification_url.clone(),
+        allauth_password_reset_url: account.allauth_password_reset_url.clone(),
+        email_change_url: account.email_change_url.clone(),
+        django_links: django_links(account).ok().flatten(),
+        passwords,
+    }
+}
+
+/// What it takes to follow links that Django has sent; `None` where no key of its is known.
+fn django_links(account: &settings::Account) -> Result<Option<DjangoLinks>, UnknownTimeZone> {
+    let time_zone = TimeZone::named(&account.django_time_zone)?;
+    let secret_keys = account.django_secret_keys.0.clone();
+    let lifetime = account.django_link_lifetime;
+    Ok((!secret_keys.is_empty()).then_some(DjangoLinks { secret_keys, time_zone, lifetime }))
+}
+
+fn throttle_rules(throttle: &settings::Throttle) -> ThrottleRules {
+    let hourly = |most| Limit::of(most, Duration::from_hours(1));
+    ThrottleRules {
+        account: Limit {
+            most: throttle.account_failures,
+            window: throttle.window,
+            ceiling: throttle.ceiling,
+            rest: throttle.ceiling_rest,
+        },
+        address: Limit::of(throttle.address_failures, throttle.window),
+        known_for: throttle.known_for,
+        resets: hourly(throttle.resets_per_hour),
+        resends: hourly(throttle.resends_per_hour),
+        mail_requests: hourly(throttle.mail_requests_per_hour),
+        registrations: hourly(throttle.registrations_per_hour),
     }
 }
 
@@ -804,17 +991,31 @@ impl Judge<'_> {
             .expect("`authenticated` is a policy")
     }
 
-    fn layouts(
-        &mut self,
-        settings: &Settings,
-    ) -> Vec<(&'static str, Arc<dyn Dialect>, LayoutRules)> {
+    fn password_rules(&mut self, settings: &Settings) -> PasswordRules {
+        let passwords = &settings.passwords;
+        if !(1..=128).contains(&passwords.minimum_length) {
+            self.refuse("passwords.minimum_length", "between 1 and 128");
+        }
+        let list = passwords.breached.0.as_ref().map(|path| BreachedList::open(Path::new(path)));
+        let breached = list.transpose().unwrap_or_else(|error| {
+            self.refuse("passwords.breached", error);
+            None
+        });
+        PasswordRules {
+            minimum: passwords.minimum_length,
+            similarity: passwords.similarity,
+            common: passwords.common,
+            numeric: passwords.numeric,
+            breached,
+        }
+    }
+
+    fn layouts(&mut self, settings: &Settings) -> Vec<(&'static str, Tongue, LayoutRules)> {
         let mut layouts = Vec::new();
         for (name, layout) in &settings.layouts {
-            self.one_of(
-                &format!("layouts.{name}.wording"),
-                &layout.wording,
-                &["current", "pinned"],
-            );
+            let wordings: &[&str] =
+                if *name == "djoser-legacy" { &["0.1", "0.5"] } else { &["current", "pinned"] };
+            self.one_of(&format!("layouts.{name}.wording"), &layout.wording, wordings);
             if !layout.mount.starts_with('/') {
                 self.refuse(&format!("layouts.{name}.mount"), "begins with a slash");
             }
@@ -836,9 +1037,9 @@ impl Judge<'_> {
                 },
             };
             if layout.enabled
-                && let Some(dialect) = dialect(settings, name)
+                && let Some(tongue) = tongue(settings, name)
             {
-                layouts.push((*name, dialect, rules));
+                layouts.push((*name, tongue, rules));
             }
         }
         layouts
@@ -846,6 +1047,19 @@ impl Judge<'_> {
 
     fn rest(&mut self, settings: &Settings, options: &Options) {
         self.one_of("accounts.owner", &settings.accounts.owner, &["auto", "avain", "django"]);
+        self.one_of(
+            "account.email_change",
+            &settings.account.email_change,
+            &["immediate", "confirm"],
+        );
+        let modes = ["key", "jwt", "cookie"];
+        self.one_of("account.dj_rest_auth_mode", &settings.account.dj_rest_auth_mode, &modes);
+        if let Err(error) = django_links(&settings.account) {
+            self.refuse("account.django_time_zone", error);
+        }
+        if settings.account.link_lifetime < Duration::from_mins(1) {
+            self.refuse("account.link_lifetime", "at least 1m");
+        }
         let hashes = ["auto", "argon2id", "pbkdf2_sha256"];
         self.one_of("passwords.algorithm", &settings.passwords.algorithm, &hashes);
         if !(64 * 1024..=256 << 20).contains(&settings.passwords.argon2_memory.0) {
@@ -856,6 +1070,14 @@ impl Judge<'_> {
         }
         if settings.passwords.pbkdf2_iterations > 5_000_000 {
             self.refuse("passwords.pbkdf2_iterations", "at most 5,000,000");
+        }
+        for (name, duration) in [
+            ("throttle.window", settings.throttle.window),
+            ("throttle.ceiling_rest", settings.throttle.ceiling_rest),
+        ] {
+            if duration < Duration::from_secs(1) {
+                self.refuse(name, "at least 1s");
+            }
         }
         self.one_of("log.format", &settings.log.format, &["auto", "human", "json"]);
         if let Err(why) = telemetry::check_filter(&settings.log.level) {

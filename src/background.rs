@@ -13,9 +13,10 @@ use crate::base::clock::Timestamp;
 use crate::flow::Context;
 use crate::flow::keys::KeyRoom;
 use crate::gate::decide::Gate;
+use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
 use crate::store::changes::{self, Change, Feed};
-use crate::store::{StoreError, accounts, refresh_families};
+use crate::store::{StoreError, accounts, attempts, refresh_families};
 
 /// How often the feed of changes is looked at: what is changed elsewhere takes at most so long to be
 /// heard of.
@@ -37,6 +38,8 @@ pub struct Background {
     pub gate: Arc<Gate>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Sends what is in the outbox.
+    pub mail: Arc<Worker>,
 }
 
 impl Background {
@@ -49,6 +52,8 @@ impl Background {
         match change {
             Change::Account(account) => self.gate.memory.forget(AccountId::new(account)),
             Change::Keys => self.reload_ring().await,
+            // The worker is woken by what was put into the outbox here, and looks for the rest itself.
+            Change::Outbox => {}
         }
     }
 
@@ -144,6 +149,12 @@ impl Background {
         // A family is needed as long as its last access token lives.
         let expired: Timestamp = now.minus(context.longest_access);
         while refresh_families::sweep(&context.store, expired, BATCH).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while self.mail.sweep(BATCH).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while attempts::sweep(&context.store, now, BATCH).await? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         changes::sweep(&context.store, now.minus(KEEP_CHANGES)).await

@@ -13,10 +13,12 @@
 //! | [`http`] | routes, requests, responses; one handler a verb |
 //! | [`dialect`] | how each peer spells requests and answers |
 //! | [`flow`] | the rules: who may, when, how often; one verb a file |
+//! | [`mail`] | what is written to people, and how it gets out |
 //! | [`gate`] | the decision for every request to the backend: synchronous, on memory alone |
 //! | [`store`] | SQLite and PostgreSQL behind one surface; one file an entity |
 //! | [`token`] | claims, keys, issuing, verifying |
-//! | [`account`] | names, passwords, hashes |
+//! | [`account`] | names, addresses, passwords, hashes; what may be chosen, how often may be guessed |
+//! | [`locale`] | the languages that people are addressed in |
 //! | [`base`] | time, randomness, secrets, digests |
 //!
 //! [`app`] wires them together; [`server`] listens; [`background`] ticks; [`settings`] and [`cli`] are what
@@ -44,6 +46,8 @@ pub mod dialect;
 pub mod flow;
 pub mod gate;
 pub mod http;
+pub mod locale;
+pub mod mail;
 pub mod metrics;
 pub mod server;
 pub mod settings;

@@ -71,6 +71,16 @@ metrics! {
     store_seconds: HistogramVec "avain_store_duration_seconds" ["name", "outcome"];
     /// Passwords that wait to be hashed.
     hashing_queue: IntGauge "avain_hashing_queue";
+    /// Attempts to send a mail, by message and outcome: sent, deferred, failed (given up).
+    mails: IntCounterVec "avain_mail_attempts_total" ["message", "outcome"];
+    /// Time from writing a mail to the mail server's taking it, by message.
+    mail_seconds: HistogramVec "avain_mail_delivery_seconds" ["message"];
+    /// Mails in the outbox that wait to be sent.
+    mails_waiting: IntGauge "avain_mail_waiting";
+    /// Mails in the outbox that were given up.
+    mails_failed: IntGauge "avain_mail_failed";
+    /// For how many seconds the oldest mail has been waiting.
+    mail_age: IntGauge "avain_mail_oldest_seconds";
     /// Refusals, by endpoint and reason.
     refusals: IntCounterVec "avain_refusals_total" ["endpoint", "reason"];
     /// Faults of ours, by endpoint.

@@ -186,6 +186,72 @@ group! {
 }
 
 group! {
+    /// What accounts may do for themselves, and what mails they get.
+    Account {
+        /// New accounts are off until their owner has followed a link in a mail.
+        activation: bool = "off";
+        /// djoser 0.1: registration gives an API key at once.
+        login_after_registration: bool = "off";
+        /// djoser 0.1: activation gives an API key.
+        login_after_activation: bool = "off";
+        /// djoser: passwords are typed twice.
+        retype_password: bool = "off";
+        /// djoser: user names are typed twice.
+        retype_username: bool = "off";
+        /// A mail tells of a finished activation, or of a registration that needs none.
+        confirm_activation: bool = "off";
+        /// A mail tells of another password.
+        confirm_password: bool = "off";
+        /// A mail tells of another user name.
+        confirm_username: bool = "off";
+        /// Another password ends the account's API key too. Tokens it always ends.
+        end_keys_on_password_change: bool = "off";
+        /// Clients are told that no account has an address. Guessers learn it too.
+        show_unknown: bool = "off";
+        /// No two accounts may register with one address.
+        unique_email: bool = "off";
+        /// First and last name must be given at registration.
+        require_names: bool = "off";
+        /// A new address counts `immediate`ly, as the recorded peers have it, or once a link to it was
+        /// followed: `confirm`.
+        email_change: Name = "immediate";
+        /// How long links in mails live.
+        link_lifetime: Duration = "3d";
+        /// Django's `SECRET_KEY` and `SECRET_KEY_FALLBACKS`, so that links which it has sent before the
+        /// change-over work: to activate or to reset, once. One in a line, or an array. Take them away
+        /// when the last such link has ended.
+        @secret django_secret_keys: Lines<Secret<String>> = "";
+        /// Django's `TIME_ZONE`: it counts the age of links in local time.
+        django_time_zone: String = "Europe/Helsinki";
+        /// Django's `PASSWORD_RESET_TIMEOUT`, or `PASSWORD_RESET_TIMEOUT_DAYS`.
+        django_link_lifetime: Duration = "3d";
+        /// Pattern of activation links, behind protocol and domain.
+        activation_url: String = "#/activate/{uid}/{token}";
+        /// Pattern of links to another password.
+        password_reset_url: String = "#/password/reset/confirm/{uid}/{token}";
+        /// Pattern of links to another user name.
+        username_reset_url: String = "#/username/reset/confirm/{uid}/{token}";
+        /// dj-rest-auth: pattern of links that show that mail arrives.
+        email_verification_url: String = "users/register/confirm-email/{key}/";
+        /// dj-rest-auth: opening `register/confirm-email/<key>` verifies the address. Programs that look at
+        /// links in mails before people do verify it too.
+        confirm_on_get: bool = "off";
+        /// dj-rest-auth: pattern of links to another password.
+        allauth_password_reset_url: String = "password-reset/confirm/{uid}/{token}/";
+        /// Pattern of links to another address.
+        email_change_url: String = "#/email/confirm/{uid}/{token}";
+        /// dj-rest-auth: what a log-in gives: `key`, `jwt`, or `cookie`.
+        dj_rest_auth_mode: Name = "key";
+        /// dj-rest-auth: a user name may be given in place of an address.
+        dj_rest_auth_usernames: bool = "on";
+        /// dj-rest-auth: a log-in tells when its tokens expire.
+        dj_rest_auth_expirations: bool = "off";
+        /// dj-rest-auth: the old password is asked for when it is changed.
+        dj_rest_auth_old_password: bool = "off";
+    }
+}
+
+group! {
     /// Passwords.
     Passwords {
         /// What is written: `argon2id`, `pbkdf2_sha256`, or `auto`: argon2id, but where Django shares the
@@ -203,6 +269,47 @@ group! {
         threads: usize = "0";
         /// Passwords that may wait to be hashed; more are answered 503 with Retry-After.
         queue: usize = "64";
+        /// New passwords: characters at least.
+        minimum_length: usize = "8";
+        /// New passwords: refuse what is too similar to the user name, the names or the address.
+        similarity: bool = "on";
+        /// New passwords: refuse the 20,000 most common ones.
+        common: bool = "on";
+        /// New passwords: refuse what is digits alone.
+        numeric: bool = "on";
+        /// New passwords: refuse those in this downloaded list of breached ones: a folder of SHA-1 ranges
+        /// (files named by five digits, lines `SUFFIX:COUNT`), or one file of `SHA1:COUNT` lines sorted by
+        /// the digits. Empty: none.
+        breached: Optional<String> = "";
+    }
+}
+
+group! {
+    /// How often may be guessed and asked. Counted in the store, so that instances share it.
+    Throttle {
+        /// Whether anything is limited.
+        enabled: bool = "on";
+        /// Failed sign-ins of one account in a window, from addresses that it has not signed in from
+        /// before; an address that it has counts by itself, so that nobody locks the owner out. 0: no limit.
+        account_failures: u32 = "10";
+        /// Failed sign-ins of one address (in IPv6 of one /64) in a window. 0: no limit.
+        address_failures: u32 = "30";
+        /// How long a window is; it begins with the first failure.
+        window: Duration = "60s";
+        /// Failed sign-ins of one account in a row, over all windows. 0: no limit.
+        ceiling: u32 = "100";
+        /// How long sign-ins rest after so many in a row.
+        ceiling_rest: Duration = "1h";
+        /// For how long an address is known to an account after it signed in from there.
+        known_for: Duration = "30d";
+        /// Password resets for one mail address in an hour. 0: no limit.
+        resets_per_hour: u32 = "4";
+        /// Activation mails sent again to one mail address in an hour. 0: no limit.
+        resends_per_hour: u32 = "4";
+        /// Resets and activation mails that one address asks for in an hour. 0: no limit.
+        mail_requests_per_hour: u32 = "60";
+        /// Registrations from one address in an hour. 0: no limit.
+        registrations_per_hour: u32 = "60";
     }
 }
 
@@ -236,6 +343,55 @@ group! {
 }
 
 group! {
+    /// Mail.
+    Mail {
+        /// Where mails go: `smtp://HOST:PORT`, or for development `log`, or `folder:PATH` for `.eml` files.
+        transport: String = "log";
+        /// How the connection to the mail server is protected: `starttls`, `opportunistic` (STARTTLS where
+        /// it is offered), `tls` (from the first byte), `none`.
+        tls: Name = "starttls";
+        /// A PEM file with authorities that may have signed the mail server's certificate, beside the
+        /// system's.
+        authorities: Optional<String> = "";
+        /// The name to sign in to the mail server with.
+        user: Optional<String> = "";
+        /// The password to sign in to the mail server with.
+        @secret password: Optional<Secret<String>> = "";
+        /// Who writes: an address, or `Name <address>`.
+        from: String = "no-reply@localhost";
+        /// How long an answer of the mail server is awaited.
+        timeout: Duration = "10s";
+        /// How long its answer to a whole message is awaited; who gives up early sends it twice.
+        final_timeout: Duration = "1m";
+        /// A folder with templates of one's own, in place of those of the same name (`avain mail render`
+        /// shows them all). Empty: none.
+        templates: Optional<String> = "";
+        /// The language for those who ask for none: `en`, `fi` or `sv`.
+        language: Name = "en";
+        /// Connections to the mail server at most.
+        senders: usize = "4";
+        /// How old a mail that cannot be sent becomes before it is given up.
+        give_up_after: Duration = "3d";
+        /// How long is kept that a mail was sent (not who got it, nor what it said).
+        keep_sent: Duration = "7d";
+        /// How long mails that were given up are kept.
+        keep_failed: Duration = "30d";
+    }
+}
+
+group! {
+    /// The site that people use, as mails name it and link to it.
+    Site {
+        /// Its name. Empty: its domain.
+        name: Optional<String> = "";
+        /// Host of the front end in links, with its port where that is unusual. Never taken from a request.
+        domain: String = "localhost";
+        /// `https`, or `http` in development.
+        protocol: Name = "https";
+    }
+}
+
+group! {
     /// Logs.
     Log {
         /// `human`, `json`, or `auto`: human on a terminal.
@@ -252,7 +408,8 @@ group! {
         enabled: bool = "on";
         /// The path under which it is served.
         mount: String = "/";
-        /// Wording of refusals: `current`, or `pinned` for the generation that the backend pins (Finnish).
+        /// Generation of the wording: `current`, or `pinned` for the one that the backend pins (Finnish);
+        /// djoser-legacy: `0.1` or `0.5`.
         wording: Name = "current";
         /// Life of an access token.
         access_lifetime: Duration = "5m";
@@ -268,7 +425,10 @@ group! {
 /// The layouts and what differs in their defaults.
 pub const LAYOUTS: &[(&str, &[(&str, &str)])] = &[
     ("harrastuspassi", &[("mount", "/auth"), ("access_lifetime", "5h"), ("names", "on")]),
+    ("djoser", &[("mount", "/auth")]),
+    ("djoser-legacy", &[("mount", "/auth"), ("wording", "0.5")]),
     ("simplejwt", &[("mount", "/api/token"), ("rotation", "on")]),
+    ("dj-rest-auth", &[("mount", "/users"), ("rotation", "on"), ("enabled", "off")]),
     ("metax", &[("mount", "/v3")]),
 ];
 
@@ -285,10 +445,18 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Accounts.
     pub accounts: Accounts,
+    /// What accounts may do for themselves.
+    pub account: Account,
     /// Passwords.
     pub passwords: Passwords,
+    /// How often may be guessed and asked.
+    pub throttle: Throttle,
     /// The gate.
     pub gate: Gate,
+    /// Mail.
+    pub mail: Mail,
+    /// The site that people use.
+    pub site: Site,
     /// Logs.
     pub log: Log,
     /// Layouts, by name, in the order of [`LAYOUTS`].
@@ -302,8 +470,12 @@ pub const GROUPS: &[(&str, &[Declaration])] = &[
     ("keys", Keys::DECLARATIONS),
     ("tokens", Tokens::DECLARATIONS),
     ("accounts", Accounts::DECLARATIONS),
+    ("account", Account::DECLARATIONS),
     ("passwords", Passwords::DECLARATIONS),
+    ("throttle", Throttle::DECLARATIONS),
     ("gate", Gate::DECLARATIONS),
+    ("mail", Mail::DECLARATIONS),
+    ("site", Site::DECLARATIONS),
     ("log", Log::DECLARATIONS),
     ("layouts.<layout>", Layout::DECLARATIONS),
 ];
@@ -347,8 +519,12 @@ impl Settings {
             keys: Keys::read("keys", &[], &mut values),
             tokens: Tokens::read("tokens", &[], &mut values),
             accounts: Accounts::read("accounts", &[], &mut values),
+            account: Account::read("account", &[], &mut values),
             passwords: Passwords::read("passwords", &[], &mut values),
+            throttle: Throttle::read("throttle", &[], &mut values),
             gate: Gate::read("gate", &[], &mut values),
+            mail: Mail::read("mail", &[], &mut values),
+            site: Site::read("site", &[], &mut values),
             log: Log::read("log", &[], &mut values),
             layouts: LAYOUTS
                 .iter()
@@ -452,7 +628,7 @@ impl Values {
                     toml::Value::String(text) => text.clone(),
                     other => other.to_string(),
                 });
-                texts.collect::<Vec<_>>().join(",")
+                texts.collect::<Vec<_>>().join("\n")
             }
             other => other.to_string(),
         };
@@ -605,7 +781,20 @@ impl<T: Parse> Parse for List<T> {
     const HINT: &'static str = T::HINT;
 
     fn parse(text: &str) -> Result<Self, String> {
-        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let items = text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
+        items.map(T::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Several values that may hold commas: one in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines<T>(pub Vec<T>);
+
+impl<T: Parse> Parse for Lines<T> {
+    const HINT: &'static str = T::HINT;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let items = text.lines().map(str::trim).filter(|item| !item.is_empty());
         items.map(T::parse).collect::<Result<_, _>>().map(Self)
     }
 }

@@ -147,10 +147,28 @@ fn endpoints() -> String {
             let (what, answers) = about(row.endpoint, rotates);
             let path = format!("{mount}{}", row.path);
             let name = layout.name;
-            let _ = writeln!(out, "| `{name}` | POST | `{path}` | {what} | {answers} |");
-            if row.methods == Methods::GetPost {
-                let what = "the same for a browser session of Django's (not served yet)";
-                let _ = writeln!(out, "| `{name}` | GET | `{path}` | {what} | 401 |");
+            let methods = match row.methods {
+                Methods::Post | Methods::PostHead | Methods::GetPost => "POST",
+                Methods::GetPutPatch => "GET, PUT, PATCH",
+                Methods::Delete => "DELETE",
+                Methods::Get => "GET",
+                Methods::GetPutPatchDelete => "GET, PUT, PATCH, DELETE",
+            };
+            let _ = writeln!(out, "| `{name}` | {methods} | `{path}` | {what} | {answers} |");
+            let also = match (row.methods, row.endpoint) {
+                (Methods::GetPost, Endpoint::ObtainPair) => {
+                    Some(("the same for a browser session of Django's (not served yet)", "401"))
+                }
+                (Methods::GetPost, Endpoint::Register) => {
+                    Some(("the accounts one may see: oneself, staff all", "200; 401"))
+                }
+                (Methods::GetPost, Endpoint::Addresses) => {
+                    Some(("the addresses of one's account", "200; 401"))
+                }
+                _ => None,
+            };
+            if let Some((what, answers)) = also {
+                let _ = writeln!(out, "| `{name}` | GET | `{path}` | {what} | {answers} |");
             }
         }
     }
@@ -185,6 +203,41 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
         Endpoint::ObtainKey => {
             ("the account's API key for `username` and `password`", "200 `token`; 400")
         }
+        Endpoint::Register => ("making an account", "201; 400"),
+        Endpoint::ListAccounts => ("the accounts one may see", "200; 401"),
+        Endpoint::Activate => ("following the link of an activation mail", "200 or 204; 400, 403"),
+        Endpoint::ResendActivation => ("another activation mail for `email`", "204; 400"),
+        Endpoint::OwnAccount => ("one's own account", "200; 401, 400"),
+        Endpoint::AccountById => {
+            ("an account by its id: one's own, staff any", "200; 401, 403, 404")
+        }
+        Endpoint::SetPassword => ("another password; ends all tokens", "200 or 204; 400, 401"),
+        Endpoint::ResetPassword => (
+            "a mail with a link for a forgotten password, if there is such an account",
+            "200 or 204; 400",
+        ),
+        Endpoint::ResetPasswordConfirm => ("following that link", "200 or 204; 400"),
+        Endpoint::SetUsername => ("another user name", "200 or 204; 400, 401"),
+        Endpoint::ResetUsername => ("a mail with a link for a forgotten user name", "204; 400"),
+        Endpoint::ResetUsernameConfirm => ("following that link", "204; 400"),
+        Endpoint::LogIn => ("logging in: an API key, or tokens", "200; 400"),
+        Endpoint::LogOut => ("logging out", "200 or 204; 401"),
+        Endpoint::VerifyEmail => ("following the link of a verification mail", "200; 400, 404"),
+        Endpoint::OpenVerification => {
+            ("the same by opening the link, where `account.confirm_on_get` is on", "200; 404")
+        }
+        Endpoint::ConfirmEmail => ("following the link to another address", "200 or 204; 400"),
+        Endpoint::Addresses => ("another address for one's account", "201; 400, 401, 429"),
+        Endpoint::AddressById => {
+            ("removing an address that is not the primary one", "204; 400, 401, 404")
+        }
+        Endpoint::VerifyAddress => {
+            ("another verification mail for an address", "200; 401, 404, 429")
+        }
+        Endpoint::PrimaryAddress => {
+            ("making a verified address the primary one", "200; 400, 401, 404")
+        }
+        Endpoint::ResendVerification => ("another verification mail for `email`", "200; 400"),
     }
 }
 

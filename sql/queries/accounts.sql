@@ -8,6 +8,14 @@ FROM auth_user WHERE username = $1;
 SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
 FROM auth_user WHERE id = $1;
 
+-- name: find_by_email
+SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
+FROM auth_user WHERE lower(email) = lower($1) ORDER BY id;
+
+-- name: find_by_username_in_any_case
+SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
+FROM auth_user WHERE lower(username) = lower($1) ORDER BY id LIMIT 1;
+
 -- name: page_after
 SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
 FROM auth_user WHERE id > $1 ORDER BY id LIMIT $2;
@@ -25,6 +33,12 @@ UPDATE auth_user SET password = $2 WHERE id = $1 RETURNING id;
 
 -- name: rehash_password
 UPDATE auth_user SET password = $3 WHERE id = $1 AND password = $2 RETURNING id;
+
+-- name: set_username
+UPDATE auth_user SET username = $2 WHERE id = $1 RETURNING id;
+
+-- name: touch_last_login
+UPDATE auth_user SET last_login = $2 WHERE id = $1;
 
 -- name: set_active
 UPDATE auth_user SET is_active = $2 WHERE id = $1 AND is_active <> $2 RETURNING id;

@@ -61,7 +61,14 @@ impl Account {
     /// django-guardian keeps for people who are not signed in.
     #[must_use]
     pub fn may_hold_tokens(&self) -> bool {
-        self.is_active && self.username != "AnonymousUser"
+        self.is_active && !self.is_nobody()
+    }
+
+    /// Whether it is the row that django-guardian keeps for people who are not signed in: hidden from
+    /// lists, and never renamed.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        self.username == "AnonymousUser"
     }
 }
 

@@ -73,6 +73,12 @@ impl StoredPassword {
         })
     }
 
+    /// Whether somebody could sign in with it (`AbstractBaseUser.has_usable_password`).
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        !self.0.expose().starts_with('!')
+    }
+
     /// The text for the column.
     #[must_use]
     pub fn expose(&self) -> &str {

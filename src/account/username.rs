@@ -40,10 +40,16 @@ impl Username {
         if folded.chars().count() > 150 {
             return Err(UsernameError::TooLong);
         }
-        if !folded.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c)) {
+        if Self::has_odd_characters(&folded) {
             return Err(UsernameError::Characters);
         }
         Ok(Self(folded))
+    }
+
+    /// Whether a name has characters other than `[\w.@+-]` (`UnicodeUsernameValidator`).
+    #[must_use]
+    pub fn has_odd_characters(name: &str) -> bool {
+        !name.chars().all(|c| c.is_alphanumeric() || "@.+-_".contains(c))
     }
 
     /// The name.

@@ -44,6 +44,12 @@ impl Timestamp {
         self.0
     }
 
+    /// As the standard library has it, for crates that ask for that. Moments before 1970 become 1970.
+    #[must_use]
+    pub fn to_system_time(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_micros(u64::try_from(self.0).unwrap_or_default())
+    }
+
     /// This moment moved into the future by `by`.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {

@@ -6,3 +6,4 @@ pub mod encode;
 pub mod random;
 pub mod seal;
 pub mod secret;
+pub mod time_zone;

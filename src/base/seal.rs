@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
+use crate::base::digest::DigestKey;
 use crate::base::encode::{hex, unhex};
 use crate::base::random::{Random, bytes};
 use crate::base::secret::Secret;
@@ -106,6 +107,15 @@ impl MasterKey {
         opened.map(|plaintext| Secret::new(plaintext.to_vec())).map_err(|_| SealError::Refused)
     }
 
+    /// A key of its own for digests of what must not be readable, nor guessable, in the store. `purpose`
+    /// keeps those of different uses apart.
+    #[must_use]
+    pub fn digest_key(&self, purpose: &str) -> DigestKey {
+        let derived =
+            DigestKey::new(self.0.expose()).of_parts(&[b"digest key: ", purpose.as_bytes()]);
+        DigestKey::new(derived.as_bytes())
+    }
+
     fn cipher(&self) -> LessSafeKey {
         let key = UnboundKey::new(&AES_256_GCM, self.0.expose());
         LessSafeKey::new(key.expect("AES-256 takes 32 bytes"))
@@ -149,6 +159,18 @@ mod tests {
         }
         assert_eq!(key.open(b"", b""), Err(SealError::UnknownVersion));
         assert_eq!(key.open(b"", b"\x02material"), Err(SealError::UnknownVersion));
+    }
+
+    #[test]
+    fn digest_keys_differ_by_master_key_and_purpose() {
+        let of = |master: u8, purpose: &str| {
+            let key = MasterKey(Secret::new([master; 32]));
+            key.digest_key(purpose).of_parts(&[b"te", b"xt"])
+        };
+        assert_eq!(of(1, "a"), of(1, "a"));
+        assert_ne!(of(1, "a"), of(2, "a"));
+        assert_ne!(of(1, "a"), of(1, "b"));
+        assert_ne!(of(1, "a"), DigestKey::new(&[1; 32]).of_parts(&[b"text"]));
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(super) async fn check(settings: Settings, args: CheckArgs) -> Result<ExitCod
     let mut warnings = plan.warnings();
     let mut faults = Vec::new();
     let mut wrong = Vec::new();
+    look_at_mail(&plan, &mut wrong, &mut faults);
     if let Err(StartError::Configuration(lines)) = plan.ensure_master_key() {
         wrong.extend(lines);
     }
@@ -59,6 +60,24 @@ pub(super) async fn check(settings: Settings, args: CheckArgs) -> Result<ExitCod
         (true, false) => 1,
         (true, true) => 0,
     }))
+}
+
+/// Templates of mails, and the certificates that a mail server's may be signed with.
+fn look_at_mail(plan: &Plan, wrong: &mut Vec<String>, faults: &mut Vec<String>) {
+    let mut note = |error| match error {
+        StartError::Configuration(lines) => wrong.extend(lines),
+        StartError::Fault(line) => faults.push(line),
+    };
+    match plan.composer() {
+        Ok((_, templates)) => {
+            let lines = templates.iter().map(|fault| format!("mail.templates: {fault}"));
+            note(StartError::Configuration(lines.collect()));
+        }
+        Err(error) => note(error),
+    }
+    if let Err(error) = plan.transport() {
+        note(error);
+    }
 }
 
 async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), StartError> {

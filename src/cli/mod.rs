@@ -3,6 +3,7 @@
 mod check;
 mod inspect;
 mod key;
+mod mail;
 mod prompt;
 mod serve;
 mod token;
@@ -83,6 +84,9 @@ enum Command {
     /// Make, import, list, rotate and retire signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// List, retry and drop mails in the outbox; look at what mails say.
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
 }
 
 /// Why a command did not do what it was told.
@@ -167,6 +171,7 @@ fn execute(cli: Cli, environment: BTreeMap<String, String>) -> Result<ExitCode, 
         Command::User(command) => with_runtime(user::user(settings, command)),
         Command::Token(command) => with_runtime(token::token(settings, command)),
         Command::Key(command) => with_runtime(key::key(settings, command)),
+        Command::Mail(command) => with_runtime(mail::mail(settings, command)),
     }
 }
 

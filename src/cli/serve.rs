@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -13,6 +14,9 @@ use crate::base::random::SystemRandom;
 use crate::cli::Failure;
 use crate::server::{self, Face, Listener};
 use crate::telemetry::{self, Format};
+
+/// How long a stop waits for mails that are under way. What is cut off then is sent later.
+const MAIL_DRAIN: Duration = Duration::from_secs(3);
 
 pub(super) fn serve(plan: Plan) -> Result<ExitCode, Failure> {
     let settings = plan.settings();
@@ -62,6 +66,9 @@ async fn run(plan: Plan) -> Result<ExitCode, Failure> {
     }
     let heard = tokio::spawn(Arc::clone(&app.background).hear(app.feed, stopping.clone()));
     let tidied = tokio::spawn(Arc::clone(&app.background).tidy(stopping));
+    // Mail stops last: what is asked while requests drain is still sent.
+    let (stop_mail, mail_stopping) = watch::channel(false);
+    let mail = tokio::spawn(Arc::clone(&app.background.mail).run(mail_stopping));
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
 
@@ -75,6 +82,12 @@ async fn run(plan: Plan) -> Result<ExitCode, Failure> {
     let drained = tokio::time::timeout(settings.server.drain_timeout, public.join_all()).await;
     if drained.is_err() {
         tracing::warn!("some requests were not answered in time; they are cut off");
+    }
+    stop_mail.send_replace(true);
+    if tokio::time::timeout(MAIL_DRAIN, mail).await.is_err() {
+        tracing::warn!(
+            "the mail server did not answer in time; what it did not take is sent later"
+        );
     }
     operations.abort_all();
     heard.abort();

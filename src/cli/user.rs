@@ -371,6 +371,8 @@ struct Imported {
     is_staff: bool,
     #[serde(default)]
     is_superuser: bool,
+    #[serde(default)]
+    email_verified: bool,
 }
 
 fn yes() -> bool {
@@ -423,8 +425,16 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
             is_staff: imported.is_staff,
             is_superuser: imported.is_superuser,
         };
+        let verified = imported.email_verified.then(|| draft.email.clone());
         match administer::create(&tools.store, draft, tools.clock.now()).await {
-            Ok(_) => made += 1,
+            Ok(id) => {
+                if let Some(email) = verified {
+                    administer::mark_verified(&tools.store, id, &email, tools.clock.now())
+                        .await
+                        .map_err(Failure::fault)?;
+                }
+                made += 1;
+            }
             Err(administer::AdministrationError::Refused(why)) => {
                 super::complain(&format!("line {number}: {why}"));
                 refused += 1;

@@ -31,7 +31,8 @@ pub enum Given {
     /// A text, or a number as text.
     Text(String),
     /// A text with a lone surrogate in it, which no Rust string can hold.
-    Surrogate(u16),
+    /// The text has U+FFFD in its place.
+    Surrogate(u16, String),
 }
 
 impl Submission {
@@ -137,12 +138,23 @@ fn given(raw: &str) -> Given {
 fn given_text(raw: &str) -> Given {
     match serde_json::from_str::<String>(raw) {
         Ok(text) => Given::Text(text),
-        Err(_) => Given::Surrogate(lone_surrogate(raw).unwrap_or(0xD800)),
+        Err(_) => {
+            let (mut text, mut first) = (raw.to_owned(), None);
+            while let Some((at, unit)) = lone_surrogate(&text) {
+                first = first.or(Some(unit));
+                text.replace_range(at..at + ESCAPE, "\\ufffd");
+            }
+            let text = serde_json::from_str(&text).unwrap_or_default();
+            Given::Surrogate(first.unwrap_or(0xD800), text)
+        }
     }
 }
 
-/// The first `\uD800`–`\uDFFF` escape in a JSON string that is no half of a pair.
-fn lone_surrogate(raw: &str) -> Option<u16> {
+/// How long `\uD800` is.
+const ESCAPE: usize = 6;
+
+/// The first `\uD800`–`\uDFFF` escape in a JSON string that is no half of a pair, and where it is.
+fn lone_surrogate(raw: &str) -> Option<(usize, u16)> {
     let mut rest = raw;
     while let Some(at) = rest.find('\\') {
         let escape = rest.get(at + 1..)?;
@@ -150,6 +162,7 @@ fn lone_surrogate(raw: &str) -> Option<u16> {
             rest = escape.get(1..)?;
             continue;
         };
+        let place = raw.len() - escape.len() - 1;
         let unit = u16::from_str_radix(digits.get(..4)?, 16).ok()?;
         rest = digits.get(4..)?;
         match unit {
@@ -157,10 +170,10 @@ fn lone_surrogate(raw: &str) -> Option<u16> {
                 let low = rest.strip_prefix("\\u").and_then(|low| low.get(..4));
                 match low.and_then(|low| u16::from_str_radix(low, 16).ok()) {
                     Some(0xDC00..=0xDFFF) => rest = rest.get(6..)?,
-                    _ => return Some(unit),
+                    _ => return Some((place, unit)),
                 }
             }
-            0xDC00..=0xDFFF => return Some(unit),
+            0xDC00..=0xDFFF => return Some((place, unit)),
             _ => {}
         }
     }
@@ -176,13 +189,17 @@ pub struct TextField {
     pub trim: bool,
     /// How many characters it may have.
     pub longest: Option<usize>,
+    /// What is said where it is a list, an object or a boolean, if that is not the usual.
+    pub not_text: Option<&'static str>,
+    /// Whether what the field's own judge says stands behind the complaints of length and characters.
+    pub judged_last: bool,
 }
 
 impl TextField {
     /// A field that must be there, is trimmed, and may be of any length.
     #[must_use]
     pub const fn required(name: &'static str) -> Self {
-        Self { name, trim: true, longest: None }
+        Self { name, trim: true, longest: None, not_text: None, judged_last: false }
     }
 }
 
@@ -191,6 +208,7 @@ pub struct Reader<'s> {
     words: &'static Words,
     fields: &'s [(String, Given)],
     wrong: Map<String, Value>,
+    repeats_differ: bool,
 }
 
 impl<'s> Reader<'s> {
@@ -201,48 +219,149 @@ impl<'s> Reader<'s> {
             Err(Answer::json(StatusCode::BAD_REQUEST, body))
         };
         match submission {
-            Submission::Fields(fields) => Ok(Self { words, fields, wrong: Map::new() }),
+            Submission::Fields(fields) => {
+                Ok(Self { words, fields, wrong: Map::new(), repeats_differ: false })
+            }
             Submission::Null => refuse(words.no_data),
             Submission::NotAnObject(kind) => refuse(&Words::with(words.not_an_object, kind)),
         }
     }
 
-    /// The value of a field; empty, and noted, where it is wrong. [`Self::finish`] must be asked before
-    /// the value is used.
+    /// The value of a field that must be there; empty, and noted, where it is wrong. [`Self::finish`]
+    /// must be asked before the value is used.
     pub fn text(&mut self, field: &TextField) -> String {
-        let given = self.fields.iter().rev().find(|(name, _)| name == field.name);
-        let words = self.words;
-        let refusal = match given.map(|(_, given)| given) {
-            None => words.required.to_owned(),
-            Some(Given::Null) => words.null.to_owned(),
-            Some(Given::NotText) => words.not_text.to_owned(),
-            Some(Given::Surrogate(unit)) => Words::with(words.surrogates, &format!("{unit:X}")),
-            Some(Given::Text(text)) => {
-                let trimmed = text.trim_matches(is_python_space);
-                let value = if field.trim { trimmed } else { text };
-                if value.is_empty() {
-                    words.blank.to_owned()
-                } else if value.contains('\0') {
-                    words.null_characters.to_owned()
-                } else if let Some(longest) =
-                    field.longest.filter(|most| value.chars().count() > *most)
-                {
-                    Words::with(words.too_long, &longest.to_string())
-                } else {
-                    return value.to_owned();
-                }
-            }
-        };
-        self.wrong.insert(field.name.to_owned(), json!([refusal]));
+        self.judged(field, |_| Vec::new())
+    }
+
+    /// As [`Self::text`], held against `judge` too.
+    pub fn judged(&mut self, field: &TextField, judge: impl Fn(&str) -> Vec<String>) -> String {
+        match self.given(field.name) {
+            None => self.refuse(field.name, self.words.required),
+            Some(given) => return self.value(field, &given, judge),
+        }
         String::new()
     }
 
+    /// The value of a field that may be absent or empty.
+    pub fn optional(
+        &mut self,
+        field: &TextField,
+        judge: impl Fn(&str) -> Vec<String>,
+    ) -> Option<String> {
+        let given = self.given(field.name)?;
+        let blank = |text: &str| self.trimmed(field, text).is_empty();
+        if matches!(&given, Given::Text(text) if blank(text)) {
+            return Some(String::new());
+        }
+        Some(self.value(field, &given, judge))
+    }
+
+    /// A field that nobody judges: empty where it is absent or no text.
+    #[must_use]
+    pub fn unjudged(&self, name: &str) -> String {
+        match self.given(name) {
+            Some(Given::Text(text)) => text,
+            _ => String::new(),
+        }
+    }
+
+    /// Whether the field was sent and is not `null`.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given(name).is_some_and(|given| given != Given::Null)
+    }
+
+    /// Whether the field was sent at all.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(found, _)| found == name)
+    }
+
+    /// Notes a complaint about a field.
+    pub fn refuse(&mut self, name: &str, text: &str) {
+        let complaints = self.wrong.entry(name.to_owned()).or_insert_with(|| json!([]));
+        if let Value::Array(complaints) = complaints {
+            complaints.push(Value::from(text));
+        }
+    }
+
+    /// Notes that two typings of a password differ: told once every single field is fine.
+    pub fn remember_repeat(&mut self, first: &str, second: &str) {
+        self.repeats_differ |= first != second;
+    }
+
+    /// Whether two typings of a password differ.
+    #[must_use]
+    pub const fn repeats_differ(&self) -> bool {
+        self.repeats_differ
+    }
+
+    /// Whether nothing is wrong with this field so far.
+    #[must_use]
+    pub fn is_fine(&self, name: &str) -> bool {
+        !self.wrong.contains_key(name)
+    }
+
+    fn given(&self, name: &str) -> Option<Given> {
+        self.fields.iter().rev().find(|(found, _)| found == name).map(|(_, given)| given.clone())
+    }
+
+    fn trimmed<'t>(&self, field: &TextField, text: &'t str) -> &'t str {
+        if field.trim && self.words.trims { text.trim_matches(is_python_space) } else { text }
+    }
+
+    fn value(
+        &mut self,
+        field: &TextField,
+        given: &Given,
+        judge: impl Fn(&str) -> Vec<String>,
+    ) -> String {
+        let words = self.words;
+        let text = match given {
+            Given::Null => {
+                self.refuse(field.name, words.null);
+                return String::new();
+            }
+            Given::NotText => {
+                self.refuse(field.name, field.not_text.unwrap_or(words.not_text));
+                return String::new();
+            }
+            Given::Text(text) | Given::Surrogate(_, text) => text,
+        };
+        let value = self.trimmed(field, text).to_owned();
+        // What is only white space is blank even where it is not cut off.
+        if value.is_empty() || (words.trims && value.trim_matches(is_python_space).is_empty()) {
+            self.refuse(field.name, words.blank);
+            return String::new();
+        }
+        let mut complaints = judge(&value);
+        if !field.judged_last {
+            complaints.drain(..).for_each(|complaint| self.refuse(field.name, &complaint));
+        }
+        let length = value.chars().count();
+        if let Some(longest) = field.longest.filter(|longest| length > *longest) {
+            let text = Words::with(words.too_long, &longest.to_string());
+            self.refuse(field.name, &Words::with(&text, &length.to_string()));
+        }
+        if value.contains('\0') {
+            self.refuse(field.name, words.null_characters);
+        }
+        if let Given::Surrogate(unit, _) = given {
+            self.refuse(field.name, &Words::with(words.surrogates, &format!("{unit:X}")));
+        }
+        for complaint in complaints {
+            self.refuse(field.name, &complaint);
+        }
+        value
+    }
+
     /// Refuses with all that is wrong, together.
-    pub fn finish(self) -> Result<(), Answer> {
+    pub fn finish(&mut self) -> Result<(), Answer> {
         if self.wrong.is_empty() {
             Ok(())
         } else {
-            Err(Answer::json(StatusCode::BAD_REQUEST, Value::Object(self.wrong)))
+            let wrong = std::mem::take(&mut self.wrong);
+            Err(Answer::json(StatusCode::BAD_REQUEST, Value::Object(wrong)))
         }
     }
 }

@@ -27,10 +27,6 @@ impl Dialect for Metax {
         "Token"
     }
 
-    fn judges_authorization(&self) -> bool {
-        true
-    }
-
     fn read_credentials(&self, submission: &Submission) -> Result<Credentials, Answer> {
         read_credentials(self.words(), submission, false)
     }
@@ -45,6 +41,7 @@ impl Dialect for Metax {
                 json!({ "detail": drf::rejection(self.words(), *rejection) }),
             ),
             Refusal::Denied(denial) => self.deny(*denial),
+            Refusal::TooMany { retry_after } => drf::throttled(self.words(), *retry_after),
             Refusal::Busy { retry_after } => drf::unavailable(*retry_after),
         }
     }

@@ -1,6 +1,8 @@
 //! How requests and answers are spelt. An endpoint is what we do; a dialect is how one of the peers says
 //! it. The trait's default methods behave like Django REST framework; each dialect overrides what differs.
 
+pub mod dj_rest_auth;
+pub mod djoser;
 pub mod drf;
 pub mod form;
 pub mod metax;
@@ -10,6 +12,7 @@ pub mod words;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::account::rules::{Attribute, RuleBroken};
 use crate::dialect::form::{Reader, Submission, TextField};
 use crate::dialect::words::Words;
 use crate::flow::{Credentials, Refusal, RenewedTokens, TokenPair};
@@ -29,6 +32,50 @@ pub enum Endpoint {
     BlacklistToken,
     /// The account's API key for a user name and a password.
     ObtainKey,
+    /// Making an account, by its owner.
+    Register,
+    /// All accounts that one may see: oneself.
+    ListAccounts,
+    /// Following an activation link.
+    Activate,
+    /// Another activation mail.
+    ResendActivation,
+    /// One's own account.
+    OwnAccount,
+    /// An account by its id.
+    AccountById,
+    /// Another password for oneself.
+    SetPassword,
+    /// A link for a forgotten password.
+    ResetPassword,
+    /// Following that link.
+    ResetPasswordConfirm,
+    /// Another user name for oneself.
+    SetUsername,
+    /// A link for a forgotten user name.
+    ResetUsername,
+    /// Following that link.
+    ResetUsernameConfirm,
+    /// Logging in.
+    LogIn,
+    /// Logging out.
+    LogOut,
+    /// Showing that mail to an address arrives.
+    VerifyEmail,
+    /// As [`Self::VerifyEmail`], by opening the link.
+    OpenVerification,
+    /// Another mail for that.
+    ResendVerification,
+    /// Following the link to another address.
+    ConfirmEmail,
+    /// All addresses of one's own, and adding one.
+    Addresses,
+    /// Removing an address.
+    AddressById,
+    /// Another mail to verify an address.
+    VerifyAddress,
+    /// Making an address the primary one.
+    PrimaryAddress,
 }
 
 impl Endpoint {
@@ -41,6 +88,28 @@ impl Endpoint {
             Self::VerifyToken => "verify_token",
             Self::BlacklistToken => "blacklist_token",
             Self::ObtainKey => "obtain_key",
+            Self::Register => "register",
+            Self::ListAccounts => "list_accounts",
+            Self::Activate => "activate",
+            Self::ResendActivation => "resend_activation",
+            Self::OwnAccount => "own_account",
+            Self::AccountById => "account_by_id",
+            Self::SetPassword => "set_password",
+            Self::ResetPassword => "reset_password",
+            Self::ResetPasswordConfirm => "reset_password_confirm",
+            Self::SetUsername => "set_username",
+            Self::ResetUsername => "reset_username",
+            Self::ResetUsernameConfirm => "reset_username_confirm",
+            Self::LogIn => "log_in",
+            Self::LogOut => "log_out",
+            Self::VerifyEmail => "verify_email",
+            Self::OpenVerification => "open_verification",
+            Self::ResendVerification => "resend_verification",
+            Self::ConfirmEmail => "confirm_email",
+            Self::Addresses => "addresses",
+            Self::AddressById => "address_by_id",
+            Self::VerifyAddress => "verify_address",
+            Self::PrimaryAddress => "primary_address",
         }
     }
 }
@@ -56,13 +125,21 @@ pub struct Answer {
     pub challenge: bool,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u64>,
+    /// `Set-Cookie` values.
+    pub cookies: Vec<String>,
 }
 
 impl Answer {
     /// An answer with a JSON body.
     #[must_use]
     pub const fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, body: Some(body), challenge: false, retry_after: None }
+        Self { status, body: Some(body), challenge: false, retry_after: None, cookies: Vec::new() }
+    }
+
+    /// An answer without a body.
+    #[must_use]
+    pub const fn empty(status: StatusCode) -> Self {
+        Self { status, body: None, challenge: false, retry_after: None, cookies: Vec::new() }
     }
 
     /// An answer `{"detail": …}`.
@@ -75,7 +152,7 @@ impl Answer {
     #[must_use]
     pub const fn unauthenticated(body: Value) -> Self {
         let status = StatusCode::UNAUTHORIZED;
-        Self { status, body: Some(body), challenge: true, retry_after: None }
+        Self { status, body: Some(body), challenge: true, retry_after: None, cookies: Vec::new() }
     }
 }
 
@@ -86,11 +163,6 @@ pub trait Dialect: Send + Sync {
 
     /// The value of `WWW-Authenticate` on its 401 answers.
     fn challenge(&self) -> &str;
-
-    /// Whether a bad `Authorization` header is refused even where none is needed (CONTRACT.md 2.3).
-    fn judges_authorization(&self) -> bool {
-        false
-    }
 
     /// A user name and a password; both trimmed, as Django REST framework's `CharField` does.
     fn read_credentials(&self, submission: &Submission) -> Result<Credentials, Answer> {
@@ -166,4 +238,38 @@ fn read_one(
     let value = reader.text(&TextField::required(name));
     reader.finish()?;
     Ok(value)
+}
+
+/// What Django says of a user name with odd characters.
+pub const BAD_USERNAME: &str = "Enter a valid username. This value may contain only letters, numbers, and \
+    @/./+/-/_ characters.";
+/// What Django says of a user name that is taken.
+pub const TAKEN_USERNAME: &str = "A user with that username already exists.";
+
+/// What Django says of the rules that a password breaks (CONTRACT.md 1.5).
+#[must_use]
+pub fn password_rules(broken: &[RuleBroken]) -> Vec<String> {
+    let told = broken.iter().map(|rule| match rule {
+        RuleBroken::TooSimilar(attribute) => {
+            let attribute = match attribute {
+                Attribute::Username => "username",
+                Attribute::FirstName => "first name",
+                Attribute::LastName => "last name",
+                Attribute::Email => "email address",
+            };
+            format!("The password is too similar to the {attribute}.")
+        }
+        RuleBroken::TooShort { minimum } => {
+            let plural = if *minimum == 1 { "" } else { "s" };
+            format!(
+                "This password is too short. It must contain at least {minimum} character{plural}."
+            )
+        }
+        RuleBroken::TooCommon => "This password is too common.".to_owned(),
+        RuleBroken::EntirelyNumeric => "This password is entirely numeric.".to_owned(),
+        RuleBroken::Breached => {
+            "This password has appeared in a data breach and should not be used.".to_owned()
+        }
+    });
+    told.collect()
 }

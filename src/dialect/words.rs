@@ -3,6 +3,8 @@
 /// What Django REST framework and djangorestframework-simplejwt say. `{}` stands for what differs.
 #[derive(Debug)]
 pub struct Words {
+    /// Whether white space around values is cut off.
+    pub trims: bool,
     /// A field is absent.
     pub required: &'static str,
     /// A field is empty.
@@ -53,6 +55,7 @@ pub struct Words {
 
 /// Django REST framework 3.18, djangorestframework-simplejwt 5.5, English.
 pub static CURRENT: Words = Words {
+    trims: true,
     required: "This field is required.",
     blank: "This field may not be blank.",
     null: "This field may not be null.",
@@ -81,6 +84,7 @@ pub static CURRENT: Words = Words {
 /// The backend's own generation (CONTRACT.md 4.1): Django REST framework 3.10 in Finnish,
 /// djangorestframework-simplejwt 4.3 in English.
 pub static PINNED: Words = Words {
+    trims: true,
     required: "Tämä kenttä vaaditaan.",
     blank: "Tämä kenttä ei voi olla tyhjä.",
     null: "Tämän kentän arvo ei voi olla \"null\".",
@@ -104,6 +108,24 @@ pub static PINNED: Words = Words {
     throttled: "Pyyntö hidastettu.",
     jwt_invalid: "Token is invalid or expired",
     jwt_expired: "Token is invalid or expired",
+};
+
+/// Django REST framework 2.4, under djoser 0.1.
+pub static OLDEST: Words = Words {
+    trims: false,
+    blank: "This field is required.",
+    null: "This field is required.",
+    too_long: "Ensure this value has at most {} characters (it has {}).",
+    no_data: "No input provided",
+    not_an_object: "Invalid data",
+    method: "Method '{}' not allowed.",
+    media_type: "Unsupported media type '{}' in request.",
+    token_unknown: "Invalid token",
+    owner_inactive: "User inactive or deleted",
+    not_found: "Not found",
+    forbidden: "You do not have permission to perform this action",
+    not_acceptable: "Could not satisfy the request's Accept header",
+    ..CURRENT
 };
 
 impl Words {

@@ -1,6 +1,7 @@
 //! What operators do to accounts. Every change that takes something away reaches running services.
 
 use crate::account::account::{Account, AccountId};
+use crate::account::email::EmailAddress;
 use crate::account::password::StoredPassword;
 use crate::account::username::Username;
 use crate::base::clock::Timestamp;
@@ -8,7 +9,7 @@ use crate::base::random::Random;
 use crate::store::accounts::Owner;
 use crate::store::accounts::{self, Edit, NewAccount};
 use crate::store::refresh_families::EndReason;
-use crate::store::{Store, StoreError, api_keys};
+use crate::store::{Store, StoreError, api_keys, email_addresses};
 
 /// Why an operator's wish was refused: a sentence for a person.
 #[derive(Debug)]
@@ -119,6 +120,22 @@ pub async fn find(store: &Store, username: &str) -> Result<Account, Administrati
     accounts::find_by_username(store, username)
         .await?
         .ok_or_else(|| AdministrationError::Refused(format!("there is no account {username}")))
+}
+
+/// Notes that an operator vouches for an account's address: mail to it arrives.
+pub async fn mark_verified(
+    store: &Store,
+    account: AccountId,
+    email: &str,
+    now: Timestamp,
+) -> Result<(), AdministrationError> {
+    let address = EmailAddress::parse(email)
+        .map_err(|error| AdministrationError::Refused(error.to_string()))?;
+    let mut tx = store.begin("vouch for address").await?;
+    let folded = address.folded();
+    let forms = (address.as_str(), folded.as_str());
+    email_addresses::add(&mut tx, account, forms, true, true, now).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Gives an account another password, or an unusable one, and ends all its families.

@@ -1,28 +1,47 @@
 //! What the service does, one verb per file: who may, when, and how often. Knows no wire format.
 
+pub mod activate;
 pub mod administer;
+pub mod attempt;
 pub mod authenticate;
+pub mod change_email;
+pub mod change_password;
+pub mod change_username;
+pub mod emails;
 pub mod keys;
+pub mod links;
+pub mod log_in;
 pub mod obtain_key;
+pub mod profile;
+pub mod quota;
 pub mod refresh;
+pub mod register;
+pub mod reset_password;
 pub mod revoke;
 pub mod sign_in;
 pub mod verify;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::account::breached::Unreadable;
 use crate::account::hashing::{Busy, Hashing};
+use crate::account::rules::PasswordRules;
+use crate::account::throttle::{Subjects, ThrottleRules};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::random::Random;
 use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
+use crate::mail::Mailer;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::accounts::Owner;
 use crate::token::claims::{ClaimsShape, TokenRules};
 use crate::token::credential::Denial;
+use crate::token::django_link::DjangoLinks;
 use crate::token::issue::{AccessToken, Issuer, RefreshToken, SigningFailed};
 use crate::token::key_ring::KeyRing;
 use crate::token::verify::{Expectations, Rejection};
@@ -38,6 +57,11 @@ pub enum Refusal {
     OwnerInactive,
     /// The credential in `Authorization` is refused.
     Denied(Denial),
+    /// Too often: too many failures, or too much asked for.
+    TooMany {
+        /// Seconds after which to try again.
+        retry_after: u64,
+    },
     /// Too much to do at the moment.
     Busy {
         /// Seconds after which to try again.
@@ -61,6 +85,10 @@ pub enum Fault {
     Store(StoreError),
     /// A token could not be signed.
     Signing(SigningFailed),
+    /// A mail could not be put into the outbox.
+    Mail(String),
+    /// The list of breached passwords could not be read.
+    Unreadable(Unreadable),
     /// What should be impossible.
     Broken(&'static str),
 }
@@ -70,6 +98,8 @@ impl std::fmt::Display for Fault {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Signing(error) => error.fmt(f),
+            Self::Mail(error) => f.write_str(error),
+            Self::Unreadable(error) => write!(f, "breached passwords: {error}"),
             Self::Broken(what) => f.write_str(what),
         }
     }
@@ -96,6 +126,12 @@ impl From<SigningFailed> for Error {
     }
 }
 
+impl From<Unreadable> for Error {
+    fn from(error: Unreadable) -> Self {
+        Self::Fault(Fault::Unreadable(error))
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -112,6 +148,56 @@ impl From<Busy> for Error {
     fn from(_: Busy) -> Self {
         Self::Refused(Refusal::Busy { retry_after: 2 })
     }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller {
+    /// The client's address, as far as it is known.
+    pub address: Option<IpAddr>,
+}
+
+/// What the site wants of accounts.
+#[derive(Debug)]
+pub struct AccountRules {
+    /// New accounts are switched on by a link.
+    pub activation: bool,
+    /// Registration gives an API key (djoser 0.1).
+    pub log_in_after_registration: bool,
+    /// Activation gives an API key (djoser 0.1).
+    pub log_in_after_activation: bool,
+    /// A mail tells of a finished activation.
+    pub confirm_activation: bool,
+    /// A mail tells of another password.
+    pub confirm_password: bool,
+    /// A mail tells of another user name.
+    pub confirm_username: bool,
+    /// Another password ends the API key too.
+    pub end_keys_on_password_change: bool,
+    /// No two accounts share an address.
+    pub unique_email: bool,
+    /// A new address counts only once a link to it was followed.
+    pub confirm_email_change: bool,
+    /// Opening the link of a verification mail verifies the address.
+    pub confirm_on_get: bool,
+    /// How long links live.
+    pub link_lifetime: Duration,
+    /// Pattern of the links of activation mails.
+    pub activation_url: String,
+    /// Pattern of the links to another password.
+    pub password_reset_url: String,
+    /// Pattern of the links to another user name.
+    pub username_reset_url: String,
+    /// Pattern of the links that show that mail arrives.
+    pub email_verification_url: String,
+    /// Pattern of allauth's links to another password.
+    pub allauth_password_reset_url: String,
+    /// Pattern of the links to another address.
+    pub email_change_url: String,
+    /// What it takes to follow links that Django has sent; `None`: they are not followed.
+    pub django_links: Option<DjangoLinks>,
+    /// What is asked of passwords.
+    pub passwords: PasswordRules,
 }
 
 /// A user name and a password, as they were presented.
@@ -150,16 +236,33 @@ pub struct LayoutRules {
     pub tokens: TokenRules,
 }
 
+/// How often may be guessed and asked, and who is counted.
+#[derive(Debug)]
+pub struct Throttle {
+    /// The limits.
+    pub rules: ThrottleRules,
+    /// What is counted.
+    pub subjects: Subjects,
+}
+
 /// What flows need beside their arguments.
 pub struct Context {
     /// The store.
     pub store: Store,
     /// The hashing threads.
     pub hashing: Arc<Hashing>,
+    /// Puts mails into the outbox.
+    pub mailer: Mailer,
+    /// What the site wants of accounts.
+    pub accounts: AccountRules,
+    /// Who owns the table of accounts.
+    pub owner: Owner,
     /// The keys in force.
     pub ring: ArcSwap<KeyRing>,
     /// Under which signing keys are stored.
     pub master: MasterKey,
+    /// How often may be guessed and asked; `None`: as often as anybody likes.
+    pub throttle: Option<Throttle>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.
@@ -174,6 +277,13 @@ pub struct Context {
     pub family_lifetime: Option<Duration>,
     /// The longest life of an access token under any layout.
     pub longest_access: Duration,
+}
+
+/// Shows nothing: it holds everything.
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Context(…)")
+    }
 }
 
 impl Context {

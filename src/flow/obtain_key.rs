@@ -3,14 +3,18 @@
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
-use crate::flow::{Context, Credentials, Error, Fault, sign_in};
+use crate::flow::{Caller, Context, Credentials, Error, Fault, sign_in};
 use crate::store::{Store, api_keys};
 use crate::token::opaque::ClassicKey;
 
 /// The classic key of the account, made where there is none: the same each time
 /// (`rest_framework.authtoken.views.ObtainAuthToken`).
-pub async fn obtain_key(context: &Context, credentials: Credentials) -> Result<ClassicKey, Error> {
-    let checked = sign_in::check_password(context, credentials).await?;
+pub async fn obtain_key(
+    context: &Context,
+    caller: &Caller,
+    credentials: Credentials,
+) -> Result<ClassicKey, Error> {
+    let checked = sign_in::check_password(context, caller, credentials).await?;
     let account = checked.account().id;
     key_of(&context.store, account, context.random.as_ref(), context.now()).await
 }

@@ -1,26 +1,41 @@
 //! Signing in: a user name and a password for a token pair.
 
+use crate::account::account::Account;
 use crate::account::hashing::{CheckedPassword, PasswordCheck};
 use crate::base::clock::Timestamp;
-use crate::flow::{Context, Credentials, Error, LayoutRules, Refusal, TokenPair};
+use crate::base::secret::Secret;
+use crate::flow::attempt::Attempt;
+use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, Refusal, TokenPair};
 use crate::store::{accounts, refresh_families};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::FamilyId;
 
-/// Checks a user name and a password. Unknown, wrong and switched off cost the same time and give the
-/// same refusal. A hash below the configured floor is written anew.
-pub async fn check_password(
+/// Checks a presented password against an account, which may be missing. Unknown and wrong cost the same
+/// time and give the same refusal. A hash below the configured floor is written anew. Whether the account
+/// may do anything is for the caller to judge. `name` is what was typed, for counting failures.
+pub async fn check(
     context: &Context,
-    credentials: Credentials,
+    caller: &Caller,
+    name: &str,
+    account: Option<Account>,
+    password: Secret<String>,
 ) -> Result<CheckedPassword, Error> {
-    let account = accounts::find_by_username(&context.store, &credentials.username).await?;
+    let _ = (caller, name);
     let stored = account.as_ref().map(|account| account.password.clone());
-    match context.hashing.check(credentials.password, account).await? {
-        PasswordCheck::Wrong => Err(Refusal::WrongCredentials.into()),
-        PasswordCheck::Right(checked) if !checked.account().may_hold_tokens() => {
+    let meant = account.as_ref().map_or(name, |account| &account.username).to_owned();
+    let attempt = Attempt::begin(context, caller, &meant).await?;
+    match context.hashing.check(password, account).await? {
+        PasswordCheck::Wrong => {
+            attempt.failed().await?;
             Err(Refusal::WrongCredentials.into())
         }
         PasswordCheck::Right(checked) => {
+            // An account that is switched off answers like a wrong password almost everywhere.
+            if checked.account().may_hold_tokens() {
+                attempt.succeeded().await?;
+            } else {
+                attempt.failed().await?;
+            }
             if let (Some(stored), Some(rehashed)) = (stored, checked.rehashed()) {
                 let id = checked.account().id;
                 accounts::rehash_password(&context.store, id, &stored, rehashed).await?;
@@ -30,13 +45,39 @@ pub async fn check_password(
     }
 }
 
+/// Checks a user name and a password. Unknown, wrong and switched off are all alike.
+pub async fn check_password(
+    context: &Context,
+    caller: &Caller,
+    credentials: Credentials,
+) -> Result<CheckedPassword, Error> {
+    let Credentials { username, password } = credentials;
+    let account = accounts::find_by_username(&context.store, &username).await?;
+    let checked = check(context, caller, &username, account, password).await?;
+    if checked.account().may_hold_tokens() {
+        Ok(checked)
+    } else {
+        Err(Refusal::WrongCredentials.into())
+    }
+}
+
 /// A token pair for a user name and a password; begins a refresh family.
 pub async fn sign_in(
     context: &Context,
     layout: &LayoutRules,
+    caller: &Caller,
     credentials: Credentials,
 ) -> Result<TokenPair, Error> {
-    let checked = check_password(context, credentials).await?;
+    let checked = check_password(context, caller, credentials).await?;
+    begin(context, layout, &checked).await
+}
+
+/// Begins a refresh family for the owner of a checked password.
+pub async fn begin(
+    context: &Context,
+    layout: &LayoutRules,
+    checked: &CheckedPassword,
+) -> Result<TokenPair, Error> {
     let now = context.now();
     let account = checked.account().id;
     // After "signed out everywhere" a family begins no earlier than that moment, whatever the clocks of
@@ -45,7 +86,7 @@ pub async fn sign_in(
     let begun_at = Timestamp::from_millis(now.millis()).max(revoked_before.unwrap_or(now));
     let family = FamilyId::begin(begun_at, context.random.as_ref());
     let ends_at = context.family_end(begun_at);
-    let who = Authenticated::by_password(&checked, &context.shape, &layout.tokens, family, ends_at)
+    let who = Authenticated::by_password(checked, &context.shape, &layout.tokens, family, ends_at)
         .ok_or(Refusal::WrongCredentials)?;
 
     let ring = context.ring.load();

@@ -6,23 +6,26 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONNECTION};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Body as HttpBody;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::account::account::Account;
 use crate::base::encode::hex;
-use crate::base::random;
-use crate::dialect::{Answer, Endpoint, drf};
-use crate::flow::{Error, Fault, Refusal, authenticate};
-use crate::http::handlers::{gate, token};
+use crate::base::{random, secret};
+use crate::dialect::dj_rest_auth::Mode;
+use crate::dialect::{Answer, drf};
+use crate::flow::{Caller, Error, Fault, Refusal, authenticate};
+use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, gate, token};
 use crate::http::response::{self, Body, REQUEST_ID};
-use crate::http::router::Route;
-use crate::http::routes::Methods;
-use crate::http::{Peer, Service, request};
+use crate::http::router::{Manner, Route};
+use crate::http::routes::Access;
+use crate::http::{Peer, Service, caller, request};
 use crate::store::StoreError;
+use crate::token::credential::Denial;
 
 /// Answers a request on the public listener.
 pub async fn handle<B>(
@@ -54,8 +57,9 @@ where
     let started = Instant::now();
     let request_id = request_id(service, &parts, peer);
     let method = parts.method.clone();
-    let route = service.router.find(parts.uri.path()).cloned();
-    let name = route.as_ref().map_or("none", |route| route.endpoint.name());
+    let route = service.router.find(parts.uri.path());
+    let route = route.map(|(route, id)| (route.clone(), id.map(str::to_owned)));
+    let name = route.as_ref().map_or("none", |(route, _)| route.endpoint.name());
 
     let _in_flight = InFlight::enter(service);
     let busy = service.metrics.in_flight.get()
@@ -63,7 +67,11 @@ where
     let mut response = match &route {
         None => response::not_found(),
         Some(_) if busy => response::fault(StatusCode::SERVICE_UNAVAILABLE, &request_id),
-        Some(route) => serve(service, route, parts, body, &request_id).await,
+        Some((route, id)) => {
+            let caller = caller::caller(service, &parts.headers, peer);
+            let asked = Asked { parts, id: id.clone(), caller };
+            serve(service, route, asked, body, &request_id).await
+        }
     };
     if let Ok(request_id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, request_id);
@@ -104,10 +112,17 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// A request as far as it is read.
+struct Asked {
+    parts: Parts,
+    id: Option<String>,
+    caller: Caller,
+}
+
 async fn serve<B>(
     service: &Arc<Service>,
     route: &Route,
-    parts: Parts,
+    asked: Asked,
     body: B,
     request_id: &str,
 ) -> Response<Body>
@@ -116,13 +131,15 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let words = route.dialect.words();
-    if let Err(answer) = request::negotiate(words, &parts) {
+    if let Err(answer) = request::negotiate(words, &asked.parts) {
         return response::render(&answer, route);
     }
     // The body is read here, bounded in size and time; what follows runs in a task of its own, so that a
     // change that is under way survives a client that hangs up.
-    let body = match &parts.method {
-        &Method::POST => request::read_body(&parts, body, &service.limits).await,
+    let body = match asked.parts.method {
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
+            request::read_body(&asked.parts, body, &service.limits).await
+        }
         _ => Ok(Bytes::new()),
     };
     let body = match body {
@@ -131,7 +148,7 @@ where
     };
     let task = {
         let (service, route) = (Arc::clone(service), route.clone());
-        tokio::spawn(async move { run(&service, &route, &parts, &body).await })
+        tokio::spawn(async move { run(&service, &route, &asked, &body).await })
     };
     match tokio::time::timeout(service.limits.request_timeout, task).await {
         Ok(Ok(Ok(answer))) => response::render(&answer, route),
@@ -146,9 +163,11 @@ where
                 Fault::Store(StoreError::Unavailable(_) | StoreError::Retry(_)) => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
-                Fault::Store(_) | Fault::Signing(_) | Fault::Broken(_) => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
+                Fault::Store(_)
+                | Fault::Signing(_)
+                | Fault::Mail(_)
+                | Fault::Unreadable(_)
+                | Fault::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
             response::fault(status, request_id)
         }
@@ -167,31 +186,120 @@ where
 async fn run(
     service: &Service,
     route: &Route,
-    parts: &Parts,
+    asked: &Asked,
     body: &Bytes,
 ) -> Result<Answer, Error> {
     let words = route.dialect.words();
-    if route.dialect.judges_authorization() {
-        let header = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        authenticate::judge_authorization(&service.context, &service.schemes, header).await?;
-    }
-    match parts.method {
-        Method::OPTIONS => Ok(describe(route)),
-        Method::POST => {
-            let submission = match request::submission(words, parts, body).await {
-                Ok(submission) => submission,
+    let parts = &asked.parts;
+    let method = &parts.method;
+    let needs_caller = match route.access {
+        Access::Ignored | Access::Open => false,
+        Access::OpenPost => method != Method::POST,
+        Access::SignedIn => true,
+    };
+    let caller = match route.access {
+        Access::Ignored => None,
+        Access::Open | Access::OpenPost | Access::SignedIn => {
+            match authenticate(service, route, parts).await? {
+                Ok(caller) => caller,
                 Err(answer) => return Ok(answer),
-            };
-            token::post(service, route, &submission).await
+            }
         }
-        Method::GET | Method::HEAD if route.methods == Methods::GetPost => match route.endpoint {
-            Endpoint::ObtainPair => token::obtain_pair_by_session(),
-            Endpoint::RefreshPair
-            | Endpoint::VerifyToken
-            | Endpoint::BlacklistToken
-            | Endpoint::ObtainKey => Ok(drf::method_not_allowed(words, "GET")),
-        },
-        _ => Ok(drf::method_not_allowed(words, parts.method.as_str())),
+    };
+    // Who it is comes before what is asked: the order of Django REST framework's views.
+    if needs_caller && caller.is_none() {
+        return Err(Refusal::Denied(Denial::NoCredentials).into());
+    }
+    if method == Method::OPTIONS {
+        return Ok(describe(route));
+    }
+    if !route.methods.include(method) {
+        return Ok(drf::method_not_allowed(words, method.as_str()));
+    }
+    let submission = match request::submission(words, parts, body).await {
+        Ok(submission) => submission,
+        Err(answer) => return Ok(answer),
+    };
+    let ask = Ask {
+        endpoint: route.endpoint,
+        method,
+        id: asked.id.as_deref(),
+        caller,
+        client: asked.caller,
+        headers: &parts.headers,
+    };
+    let context = &service.context;
+    match &route.manner {
+        Manner::Djoser(djoser) if route.access != Access::Ignored => {
+            djoser::answer(context, djoser, &ask, &submission).await
+        }
+        Manner::DjRestAuth(dialect) => {
+            dj_rest_auth::answer(context, &route.rules, dialect, &ask, &submission).await
+        }
+        Manner::Tokens | Manner::Djoser(_) => {
+            token::answer(service, route, &ask, &submission).await
+        }
+    }
+}
+
+/// Who is signed in, by `Authorization`, or by a cookie where the layout reads one.
+async fn authenticate(
+    service: &Service,
+    route: &Route,
+    parts: &Parts,
+) -> Result<Result<Option<Account>, Answer>, Error> {
+    let header = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let caller = authenticate::caller(&service.context, &route.schemes, header).await?;
+    if caller.is_some()
+        || header.is_some()
+        || !matches!(&route.manner, Manner::DjRestAuth(dialect) if dialect.mode == Mode::Cookie)
+    {
+        return Ok(Ok(caller));
+    }
+    let Some(token) = handlers::cookie(&parts.headers, "access-token") else { return Ok(Ok(None)) };
+    // A cookie comes along by itself: whoever changes something must show that the page is ours.
+    let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if !safe && let Some(refusal) = csrf_refusal(&parts.headers) {
+        let detail = format!("CSRF Failed: {refusal}");
+        return Ok(Err(Answer::detail(StatusCode::FORBIDDEN, &detail)));
+    }
+    let header = format!("{} {token}", route.schemes.bearer_prefix);
+    let caller = authenticate::caller(&service.context, &route.schemes, Some(header.as_bytes()));
+    Ok(Ok(caller.await?))
+}
+
+/// How long Django's CSRF secrets are, bare and masked.
+const SECRET_LENGTH: usize = 32;
+const MASKED_LENGTH: usize = 64;
+
+/// Why a request that a cookie speaks for is refused; `None` where cookie and header agree.
+fn csrf_refusal(headers: &http::HeaderMap) -> Option<String> {
+    if let Some(origin) = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) {
+        let asked = headers.get(HOST).and_then(|host| host.to_str().ok());
+        if origin.split_once("://").map(|(_, host)| host) != asked {
+            return Some(format!(
+                "Origin checking failed - {origin} does not match any trusted origins."
+            ));
+        }
+    }
+    csrf_token_refusal(headers).map(str::to_owned)
+}
+
+fn csrf_token_refusal(headers: &http::HeaderMap) -> Option<&'static str> {
+    let has_length = |value: &[u8]| matches!(value.len(), SECRET_LENGTH | MASKED_LENGTH);
+    let Some(cookie) = handlers::cookie(headers, "csrftoken") else {
+        return Some("CSRF cookie not set.");
+    };
+    if !has_length(cookie.as_bytes()) {
+        return Some("CSRF cookie has incorrect length.");
+    }
+    match headers.get("x-csrftoken") {
+        Some(header) if !has_length(header.as_bytes()) => {
+            Some("CSRF token from the 'X-Csrftoken' HTTP header has incorrect length.")
+        }
+        None => Some("CSRF token missing."),
+        Some(header) if secret::same_bytes(header.as_bytes(), cookie.as_bytes()) => None,
+        Some(_) => Some("CSRF token from the 'X-Csrftoken' HTTP header incorrect."),
     }
 }
 
@@ -218,6 +326,7 @@ fn count_refusal(service: &Service, route: &Route, refusal: &Refusal) {
         Refusal::Token(_) => "token",
         Refusal::OwnerInactive => "owner_inactive",
         Refusal::Denied(_) => "authorization",
+        Refusal::TooMany { .. } => "throttled",
         Refusal::Busy { .. } => "busy",
     };
     service.metrics.refusals.with_label_values(&[route.endpoint.name(), reason]).inc();

@@ -1,5 +1,6 @@
 //! HTTP: from a request to a flow or the gate, and back. Holds no rule and no SQL.
 
+pub mod caller;
 pub mod dispatch;
 pub mod handlers;
 pub mod operations;
@@ -18,7 +19,6 @@ use crate::gate::decide::Gate;
 use crate::http::handlers::gate::LookUps;
 use crate::http::router::Router;
 use crate::metrics::Metrics;
-use crate::token::credential::Schemes;
 
 /// How much a client may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +47,6 @@ pub struct Service {
     pub gate_path: String,
     /// Which path is which endpoint.
     pub router: Router,
-    /// How `Authorization` is read where an endpoint judges it.
-    pub schemes: Schemes,
     /// How much a client may ask for.
     pub limits: Limits,
     /// What is counted.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -37,7 +37,7 @@ pub fn render(answer: &Answer, route: &Route) -> Response<Body> {
     headers.insert(ALLOW, HeaderValue::from_static(route.methods.allow()));
     let vary = match route.methods {
         Methods::GetPost => "Accept, Cookie",
-        Methods::Post => "Accept",
+        _ => "Accept",
     };
     headers.insert(VARY, HeaderValue::from_static(vary));
     if answer.challenge
@@ -47,6 +47,11 @@ pub fn render(answer: &Answer, route: &Route) -> Response<Body> {
     }
     if let Some(seconds) = answer.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    for cookie in &answer.cookies {
+        if let Ok(cookie) = HeaderValue::from_str(cookie) {
+            headers.append(SET_COOKIE, cookie);
+        }
     }
     protect(&mut response);
     response

@@ -2,9 +2,23 @@
 
 use std::sync::Arc;
 
+use crate::dialect::dj_rest_auth::DjRestAuth;
+use crate::dialect::djoser::Djoser;
 use crate::dialect::{Dialect, Endpoint};
 use crate::flow::LayoutRules;
-use crate::http::routes::{Layout, Methods};
+use crate::http::routes::{Access, Layout, Methods};
+use crate::token::credential::Schemes;
+
+/// How a layout deals with accounts.
+#[derive(Clone, Debug)]
+pub enum Manner {
+    /// Not at all: tokens only.
+    Tokens,
+    /// As djoser does.
+    Djoser(Djoser),
+    /// As dj-rest-auth does.
+    DjRestAuth(DjRestAuth),
+}
 
 /// Where a request goes.
 #[derive(Clone)]
@@ -15,6 +29,12 @@ pub struct Route {
     pub methods: Methods,
     /// How it is spelt.
     pub dialect: Arc<dyn Dialect>,
+    /// What it makes of `Authorization`.
+    pub access: Access,
+    /// Which credentials count there.
+    pub schemes: Arc<Schemes>,
+    /// How its layout deals with accounts.
+    pub manner: Manner,
     /// What differs by layout.
     pub rules: Arc<LayoutRules>,
     /// Its path, for messages.
@@ -29,6 +49,12 @@ pub struct Mounted {
     pub mount: String,
     /// How they are spelt.
     pub dialect: Arc<dyn Dialect>,
+    /// How those rows are spelt that do not look at `Authorization`.
+    pub token_dialect: Arc<dyn Dialect>,
+    /// Which credentials count.
+    pub schemes: Arc<Schemes>,
+    /// How it deals with accounts.
+    pub manner: Manner,
     /// What differs by layout.
     pub rules: Arc<LayoutRules>,
 }
@@ -56,10 +82,17 @@ impl Router {
                     ));
                     continue;
                 }
+                let dialect = match row.access {
+                    Access::Ignored => &layout.token_dialect,
+                    Access::Open | Access::OpenPost | Access::SignedIn => &layout.dialect,
+                };
                 router.routes.push(Route {
                     endpoint: row.endpoint,
                     methods: row.methods,
-                    dialect: Arc::clone(&layout.dialect),
+                    dialect: Arc::clone(dialect),
+                    access: row.access,
+                    schemes: Arc::clone(&layout.schemes),
+                    manner: layout.manner.clone(),
                     rules: Arc::clone(&layout.rules),
                     path,
                 });
@@ -68,12 +101,12 @@ impl Router {
         if wrong.is_empty() { Ok(router) } else { Err(wrong) }
     }
 
-    /// The route of a path, with or without its last slash.
+    /// The route of a path, with or without its last slash, and the id in it where it has one.
     #[must_use]
-    pub fn find(&self, path: &str) -> Option<&Route> {
+    pub fn find<'p>(&self, path: &'p str) -> Option<(&Route, Option<&'p str>)> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let found = self.paths.at(path).ok()?;
-        self.routes.get(*found.value)
+        Some((self.routes.get(*found.value)?, found.params.get("id")))
     }
 
     /// All routes.

@@ -1,6 +1,8 @@
 //! The route table: the only file with URLs. A path is written without its last slash and served with
 //! and without it, so that no redirect loses a POST body.
 
+use http::Method;
+
 use crate::dialect::Endpoint;
 
 /// Which methods a row answers, beside OPTIONS.
@@ -10,6 +12,16 @@ pub enum Methods {
     Post,
     /// GET (and so HEAD) and POST.
     GetPost,
+    /// HEAD is named though it is refused, as the peer names it.
+    PostHead,
+    /// GET, PUT and PATCH.
+    GetPutPatch,
+    /// GET, PUT, PATCH and DELETE.
+    GetPutPatchDelete,
+    /// DELETE.
+    Delete,
+    /// GET (and so HEAD).
+    Get,
 }
 
 impl Methods {
@@ -19,8 +31,45 @@ impl Methods {
         match self {
             Self::Post => "POST, OPTIONS",
             Self::GetPost => "GET, POST, HEAD, OPTIONS",
+            Self::PostHead => "POST, OPTIONS, HEAD",
+            Self::GetPutPatch => "GET, PUT, PATCH, HEAD, OPTIONS",
+            Self::GetPutPatchDelete => "GET, PUT, PATCH, DELETE, HEAD, OPTIONS",
+            Self::Delete => "DELETE, OPTIONS",
+            Self::Get => "GET, HEAD, OPTIONS",
         }
     }
+
+    /// Whether a request with this method is for the endpoint, and not to be answered 405.
+    #[must_use]
+    pub fn include(self, method: &Method) -> bool {
+        match *method {
+            Method::POST => matches!(self, Self::Post | Self::GetPost | Self::PostHead),
+            Method::GET | Method::HEAD => {
+                matches!(
+                    self,
+                    Self::Get | Self::GetPost | Self::GetPutPatch | Self::GetPutPatchDelete
+                )
+            }
+            Method::PUT | Method::PATCH => {
+                matches!(self, Self::GetPutPatch | Self::GetPutPatchDelete)
+            }
+            Method::DELETE => matches!(self, Self::GetPutPatchDelete | Self::Delete),
+            _ => false,
+        }
+    }
+}
+
+/// What a row makes of `Authorization`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: the JWT views of djangorestframework-simplejwt do not look at it.
+    Ignored,
+    /// A bad one is refused although none is needed.
+    Open,
+    /// POST is open; with any other method a credential is asked for before the method is.
+    OpenPost,
+    /// A credential is needed.
+    SignedIn,
 }
 
 /// One row: a path under its layout's mount.
@@ -32,6 +81,8 @@ pub struct Row {
     pub methods: Methods,
     /// What it does.
     pub endpoint: Endpoint,
+    /// What it makes of `Authorization`.
+    pub access: Access,
 }
 
 /// A set of endpoints that speaks like one of the peers.
@@ -45,9 +96,13 @@ pub struct Layout {
     pub rows: &'static [Row],
 }
 
-const fn row(path: &'static str, methods: Methods, endpoint: Endpoint) -> Row {
-    Row { path, methods, endpoint }
+const fn row(path: &'static str, methods: Methods, endpoint: Endpoint, access: Access) -> Row {
+    Row { path, methods, endpoint, access }
 }
+
+use Access::{Ignored, Open, OpenPost, SignedIn};
+use Endpoint as E;
+use Methods::{Delete, Get, GetPost, GetPutPatch, GetPutPatchDelete, Post, PostHead};
 
 /// All layouts.
 pub const LAYOUTS: &[Layout] = &[
@@ -55,23 +110,85 @@ pub const LAYOUTS: &[Layout] = &[
         name: "harrastuspassi",
         about: "the Harrastuspassi backend's own token view",
         rows: &[
-            row("/token", Methods::GetPost, Endpoint::ObtainPair),
-            row("/token/refresh", Methods::Post, Endpoint::RefreshPair),
+            row("/token", GetPost, E::ObtainPair, Ignored),
+            row("/token/refresh", Post, E::RefreshPair, Ignored),
+        ],
+    },
+    Layout {
+        name: "djoser",
+        about: "djoser 2.x",
+        rows: &[
+            row("/users", GetPost, E::Register, OpenPost),
+            row("/users/me", GetPutPatchDelete, E::OwnAccount, SignedIn),
+            row("/users/{id}", GetPutPatchDelete, E::AccountById, SignedIn),
+            row("/users/activation", Post, E::Activate, OpenPost),
+            row("/users/resend_activation", Post, E::ResendActivation, OpenPost),
+            row("/users/set_password", Post, E::SetPassword, SignedIn),
+            row("/users/reset_password", Post, E::ResetPassword, OpenPost),
+            row("/users/reset_password_confirm", Post, E::ResetPasswordConfirm, OpenPost),
+            row("/users/set_username", Post, E::SetUsername, SignedIn),
+            row("/users/reset_username", Post, E::ResetUsername, OpenPost),
+            row("/users/reset_username_confirm", Post, E::ResetUsernameConfirm, OpenPost),
+            row("/users/confirm_email", Post, E::ConfirmEmail, OpenPost),
+            row("/token/login", Post, E::LogIn, Open),
+            row("/token/logout", Post, E::LogOut, SignedIn),
+            row("/jwt/create", Post, E::ObtainPair, Ignored),
+            row("/jwt/refresh", Post, E::RefreshPair, Ignored),
+            row("/jwt/verify", Post, E::VerifyToken, Ignored),
+        ],
+    },
+    Layout {
+        name: "djoser-legacy",
+        about: "djoser 0.x",
+        rows: &[
+            row("/register", Post, E::Register, Open),
+            row("/login", Post, E::LogIn, Open),
+            row("/logout", Post, E::LogOut, SignedIn),
+            row("/me", GetPutPatch, E::OwnAccount, SignedIn),
+            row("/activate", Post, E::Activate, Open),
+            row("/username", Post, E::SetUsername, SignedIn),
+            row("/password", Post, E::SetPassword, SignedIn),
+            row("/password/reset", Post, E::ResetPassword, Open),
+            row("/password/reset/confirm", Post, E::ResetPasswordConfirm, Open),
+            row("/email/confirm", Post, E::ConfirmEmail, Open),
         ],
     },
     Layout {
         name: "simplejwt",
         about: "djangorestframework-simplejwt",
         rows: &[
-            row("", Methods::Post, Endpoint::ObtainPair),
-            row("/refresh", Methods::Post, Endpoint::RefreshPair),
-            row("/verify", Methods::Post, Endpoint::VerifyToken),
-            row("/blacklist", Methods::Post, Endpoint::BlacklistToken),
+            row("", Post, E::ObtainPair, Ignored),
+            row("/refresh", Post, E::RefreshPair, Ignored),
+            row("/verify", Post, E::VerifyToken, Ignored),
+            row("/blacklist", Post, E::BlacklistToken, Ignored),
+        ],
+    },
+    Layout {
+        name: "dj-rest-auth",
+        about: "dj-rest-auth with allauth",
+        rows: &[
+            row("/login", Post, E::LogIn, Open),
+            row("/logout", GetPost, E::LogOut, Open),
+            row("/register", Post, E::Register, Open),
+            row("/register/verify-email", PostHead, E::VerifyEmail, Open),
+            row("/register/confirm-email/{id}", Get, E::OpenVerification, Open),
+            row("/register/resend-email", Post, E::ResendVerification, Open),
+            row("/user", GetPutPatch, E::OwnAccount, SignedIn),
+            row("/password/change", Post, E::SetPassword, SignedIn),
+            row("/password/reset", Post, E::ResetPassword, Open),
+            row("/password/reset/confirm", Post, E::ResetPasswordConfirm, Open),
+            row("/email", GetPost, E::Addresses, SignedIn),
+            row("/email/confirm", Post, E::ConfirmEmail, Open),
+            row("/email/{id}", Delete, E::AddressById, SignedIn),
+            row("/email/{id}/verify", Post, E::VerifyAddress, SignedIn),
+            row("/email/{id}/primary", Post, E::PrimaryAddress, SignedIn),
+            row("/token/refresh", Post, E::RefreshPair, Ignored),
+            row("/token/verify", Post, E::VerifyToken, Ignored),
         ],
     },
     Layout {
         name: "metax",
         about: "Django REST framework's token view, as Metax offers it",
-        rows: &[row("/drf-token-auth", Methods::Post, Endpoint::ObtainKey)],
+        rows: &[row("/drf-token-auth", Post, E::ObtainKey, Open)],
     },
 ];

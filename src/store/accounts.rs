@@ -72,6 +72,40 @@ pub async fn find_by_id(store: &Store, id: AccountId) -> Result<Option<Account>,
     one(&store.read("accounts.find_by_id", &[id.get().into()]).await?)
 }
 
+/// The accounts with this address, whatever the case of its ASCII letters. Addresses are not unique.
+pub async fn find_by_email(store: &Store, email: &str) -> Result<Vec<Account>, StoreError> {
+    if email.is_empty() || email.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let rows = store.read("accounts.find_by_email", &[email.into()]).await?;
+    let accounts: Vec<Account> = rows.iter().map(account).collect::<Result<_, _>>()?;
+    // The database may fold more than ASCII: what merely looks alike is another address (CVE-2019-19844).
+    Ok(accounts.into_iter().filter(|account| account.email.eq_ignore_ascii_case(email)).collect())
+}
+
+/// The account with this user name, whatever the case of its letters; the exact one first.
+pub async fn find_by_username_in_any_case(
+    store: &Store,
+    username: &str,
+) -> Result<Option<Account>, StoreError> {
+    if let Some(account) = find_by_username(store, username).await? {
+        return Ok(Some(account));
+    }
+    if username.contains('\0') {
+        return Ok(None);
+    }
+    one(&store.read("accounts.find_by_username_in_any_case", &[username.into()]).await?)
+}
+
+/// Notes that somebody signed in, as Django's forms do. Ends reset links that Django has sent.
+pub async fn touch_last_login(
+    store: &Store,
+    id: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    store.write("accounts.touch_last_login", &[id.get().into(), now.into()]).await.map(drop)
+}
+
 /// At most `most` accounts with larger ids than `after`, in the order of their ids.
 pub async fn page_after(store: &Store, after: i32, most: i64) -> Result<Vec<Account>, StoreError> {
     let rows = store.read("accounts.page_after", &[after.into(), most.into()]).await?;
@@ -87,6 +121,13 @@ pub async fn newest_passwords(store: &Store, most: i64) -> Result<Vec<StoredPass
 /// Makes an account. [`StoreError::Unique`] where the name is taken.
 pub async fn create(store: &Store, new: &NewAccount<'_>) -> Result<AccountId, StoreError> {
     let mut tx = store.begin("create account").await?;
+    let id = create_in(&mut tx, new).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Part of a transaction: as [`create`].
+pub async fn create_in(tx: &mut Tx, new: &NewAccount<'_>) -> Result<AccountId, StoreError> {
     let rows = tx
         .run(
             "accounts.create",
@@ -105,8 +146,7 @@ pub async fn create(store: &Store, new: &NewAccount<'_>) -> Result<AccountId, St
         .await?;
     let row = rows.first().ok_or_else(|| StoreError::Other("no id came back".to_owned()))?;
     let id = AccountId::new(row.int32("id")?);
-    changes::note(&mut tx, Change::Account(id.get()), new.joined).await?;
-    tx.commit().await?;
+    changes::note(tx, Change::Account(id.get()), new.joined).await?;
     Ok(id)
 }
 
@@ -129,9 +169,43 @@ pub async fn set_password(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut tx = store.begin("set password").await?;
-    tx.run("accounts.set_password", &[id.get().into(), password.expose().into()]).await?;
-    end_all(&mut tx, id, EndReason::Password, now).await?;
+    set_password_in(&mut tx, id, password, EndReason::Password, now).await?;
     tx.commit().await
+}
+
+/// Part of a transaction: as [`set_password`].
+pub async fn set_password_in(
+    tx: &mut Tx,
+    id: AccountId,
+    password: &StoredPassword,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run("accounts.set_password", &[id.get().into(), password.expose().into()]).await?;
+    end_all(tx, id, reason, now).await
+}
+
+/// Part of a transaction: gives an account another name. [`StoreError::Unique`] where it is taken.
+pub async fn set_username_in(
+    tx: &mut Tx,
+    id: AccountId,
+    username: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run("accounts.set_username", &[id.get().into(), username.into()]).await?;
+    changes::note(tx, Change::Account(id.get()), now).await
+}
+
+/// Part of a transaction: switches an account on.
+pub async fn activate_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
+    tx.run("accounts.set_active", &[id.get().into(), true.into()]).await?;
+    changes::note(tx, Change::Account(id.get()), now).await
+}
+
+/// Part of a transaction: switches an account off and ends all its families.
+pub async fn deactivate_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
+    tx.run("accounts.set_active", &[id.get().into(), false.into()]).await?;
+    end_all(tx, id, EndReason::Deactivation, now).await
 }
 
 /// Switches an account on or off; off ends all its families. Gives whether it was the other way before.
@@ -163,6 +237,17 @@ pub async fn edit(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut tx = store.begin("edit account").await?;
+    edit_in(&mut tx, id, edit, now).await?;
+    tx.commit().await
+}
+
+/// Part of a transaction: as [`edit`].
+pub async fn edit_in(
+    tx: &mut Tx,
+    id: AccountId,
+    edit: &Edit,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut params: Vec<Value> = vec![
         id.get().into(),
         edit.email.as_str().into(),
@@ -175,8 +260,7 @@ pub async fn edit(
     } else {
         tx.run("accounts.edit_names", &params).await?;
     }
-    changes::note(&mut tx, Change::Account(id.get()), now).await?;
-    tx.commit().await
+    changes::note(tx, Change::Account(id.get()), now).await
 }
 
 /// Deletes an account, its API keys and all of ours that hangs on it. [`StoreError::ForeignKey`] where

@@ -3,7 +3,7 @@
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::store::changes::{self, Change};
-use crate::store::{Store, StoreError, accounts};
+use crate::store::{Store, StoreError, Tx, accounts};
 use crate::token::opaque::ClassicKey;
 use crate::token::standing::Standing;
 
@@ -98,10 +98,20 @@ pub async fn delete_of_account(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut tx = store.begin("revoke API keys").await?;
+    let deleted = delete_of_account_in(&mut tx, account, now).await?;
+    tx.commit().await?;
+    Ok(deleted)
+}
+
+/// Part of a transaction: as [`delete_of_account`].
+pub async fn delete_of_account_in(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let deleted = !tx.run("api_keys.delete_of_account", &[account.get().into()]).await?.is_empty();
     if deleted {
-        changes::note(&mut tx, Change::Account(account.get()), now).await?;
+        changes::note(tx, Change::Account(account.get()), now).await?;
     }
-    tx.commit().await?;
     Ok(deleted)
 }

@@ -13,6 +13,8 @@ pub enum Change {
     Account(i32),
     /// The key ring.
     Keys,
+    /// The outbox. Not part of the feed: every instance looks into the outbox itself.
+    Outbox,
 }
 
 /// Is told what changed, after the COMMIT. It runs on the task that committed, so it must be quick.
@@ -24,6 +26,10 @@ pub async fn note(tx: &mut Tx, change: Change, now: Timestamp) -> Result<(), Sto
     let (kind, account) = match change {
         Change::Account(account) => ("account", Some(account)),
         Change::Keys => ("keys", None),
+        Change::Outbox => {
+            tx.changed(change);
+            return Ok(());
+        }
     };
     tx.run("changes.note", &[kind.into(), account.into(), now.seconds().into()]).await?;
     tx.changed(change);

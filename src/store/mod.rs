@@ -4,12 +4,16 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod attempts;
 pub mod changes;
+pub mod email_addresses;
 pub mod engine;
 pub mod error;
 pub mod facts;
 pub mod migrate;
+pub mod one_time_links;
 pub mod options;
+pub mod outbox;
 mod postgres;
 pub mod refresh_families;
 pub mod row;

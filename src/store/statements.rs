@@ -12,9 +12,13 @@ use crate::store::error::StoreError;
 pub const FILES: &[(&str, &str)] = &[
     ("accounts", include_str!("../../sql/queries/accounts.sql")),
     ("api_keys", include_str!("../../sql/queries/api_keys.sql")),
+    ("attempts", include_str!("../../sql/queries/attempts.sql")),
     ("changes", include_str!("../../sql/queries/changes.sql")),
+    ("email_addresses", include_str!("../../sql/queries/email_addresses.sql")),
     ("facts", include_str!("../../sql/queries/facts.sql")),
     ("migrations", include_str!("../../sql/queries/migrations.sql")),
+    ("one_time_links", include_str!("../../sql/queries/one_time_links.sql")),
+    ("outbox", include_str!("../../sql/queries/outbox.sql")),
     ("refresh_families", include_str!("../../sql/queries/refresh_families.sql")),
     ("signing_keys", include_str!("../../sql/queries/signing_keys.sql")),
     ("store", include_str!("../../sql/queries/store.sql")),

@@ -15,27 +15,55 @@ use crate::token::claims::{ClaimsShape, Kind, Stamp, TokenRules};
 use crate::token::key::SigningKey;
 use crate::token::key_ring::KeyRing;
 
-/// An access token: opens resources until it expires or is revoked.
+/// A signed token: what travels. The store never sees one.
 #[derive(Clone, Debug)]
-pub struct AccessToken(Secret<String>);
+pub struct Signed {
+    text: Secret<String>,
+    issued_at: i64,
+    expires_at: i64,
+}
 
-/// A refresh token: obtains access tokens while its family lives.
-#[derive(Clone, Debug)]
-pub struct RefreshToken(Secret<String>);
-
-impl AccessToken {
+impl Signed {
     /// The text to hand to the client, once.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.text.expose()
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.expires_at)
+    }
+
+    /// For how many seconds it lives from when it was issued.
+    #[must_use]
+    pub const fn seconds(&self) -> i64 {
+        self.expires_at - self.issued_at
     }
 }
 
-impl RefreshToken {
-    /// The text to hand to the client, once.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose()
+/// An access token: opens resources until it expires or is revoked.
+#[derive(Clone, Debug)]
+pub struct AccessToken(Signed);
+
+/// A refresh token: obtains access tokens while its family lives.
+#[derive(Clone, Debug)]
+pub struct RefreshToken(Signed);
+
+impl std::ops::Deref for AccessToken {
+    type Target = Signed;
+
+    fn deref(&self) -> &Signed {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for RefreshToken {
+    type Target = Signed;
+
+    fn deref(&self) -> &Signed {
+        &self.0
     }
 }
 
@@ -99,8 +127,10 @@ impl Issuer<'_> {
         }
     }
 
-    fn sign(&self, stamp: &Stamp, who: &Authenticated) -> Result<Secret<String>, SigningFailed> {
-        sign(self.ring.signing(), true, &self.shape.stamped(stamp, who.claims()))
+    fn sign(&self, stamp: &Stamp, who: &Authenticated) -> Result<Signed, SigningFailed> {
+        let claims = self.shape.stamped(stamp, who.claims());
+        let text = sign(self.ring.signing(), true, &claims)?;
+        Ok(Signed { text, issued_at: stamp.issued_at, expires_at: stamp.expires_at })
     }
 }
 

@@ -3,11 +3,13 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod algorithm;
+pub mod django_link;
 pub mod jwk_set;
 pub mod jws;
 pub mod jws_header;
 pub mod key;
 pub mod key_error;
+pub mod link;
 pub mod provider;
 pub mod verification_key;
 

@@ -19,7 +19,7 @@ import sys
 import time
 
 IMPORTED = ("username", "email", "password", "first_name", "last_name",
-            "is_active", "is_staff", "is_superuser")
+            "is_active", "is_staff", "is_superuser", "email_verified")
 TEXTS = {"email": "--email", "first_name": "--first-name", "last_name": "--last-name"}
 FLAGS = {"is_staff": "--staff", "is_superuser": "--superuser"}
 

@@ -12,9 +12,16 @@ import time
 import urllib.parse
 
 from runner.forge import JWT_IN, is_jwt, jwt_parts
+from runner.wire import parse_set_cookie
 
 # What can end a refresh family, in the words that rules use.
 ENDINGS = ("reuse", "signed-out", "password-changed", "deactivated", "deleted")
+
+# Where a JWT is presented in the header or in a cookie.
+SIGNED_IN = ("resource", "own", "set-password")
+
+# Which mail a link comes from, and where it may be followed; those of all others activate.
+FOLLOWED_AT = {"ask-password": "reset-password", "ask-username": "reset-username"}
 
 # Seconds for which avain repeats a lost answer (`tokens.refresh_grace`).
 GRACE = 10.0
@@ -55,6 +62,10 @@ class Ledger:
         self.endpoints = endpoints
         self.accounts = {u["username"]: Account(u.get("is_active", True)) for u in users}
         self.tokens, self.families, self.issued = {}, {}, set()
+        self.done = set()  # requests that were answered well
+        self.keys = {}  # API key -> owner
+        self.owners = {u["email"].lower(): u["username"] for u in users if u.get("email")}
+        self.links = {}  # secret of a mailed link -> (owner, endpoint to follow it at)
 
     def situation(self, played):
         """The facts of a request that was answered, before its effects are recorded."""
@@ -63,7 +74,9 @@ class Ledger:
         raw = presented_jwt(exchange, endpoint)
         facts = {"endpoint": endpoint, "method": exchange.method, "path": exchange.path,
                  "body_bytes": len(exchange.body or b""), "ended": set(), "retry": "no",
-                 "owner": None, "altered": raw not in self.issued, "made": self.made(raw)}
+                 "owner": None, "altered": raw not in self.issued, "made": self.made(raw),
+                 "repeated": request_of(exchange) in self.done,
+                 "link": self.link(exchange, endpoint)}
         token = self.find(raw)
         if token is None:
             return facts
@@ -73,6 +86,11 @@ class Ledger:
         if token.successor and answered and token_id(answered) == token.successor.id:
             facts["successor_answer"] = token.answer
         return facts
+
+    def link(self, exchange, endpoint):
+        """`foreign` where a mailed link is presented elsewhere than it is for."""
+        owner_and_place = self.links.get(secret_of_link(exchange))
+        return "foreign" if owner_and_place and owner_and_place[1] != endpoint else None
 
     def made(self, raw):
         """What shows that a token was made by hand with our key, if something does.
@@ -108,6 +126,11 @@ class Ledger:
         raw = presented_jwt(exchange, endpoint)
         token = self.find(raw)
         good = 200 <= exchange.response.status < 300
+        if good:
+            self.done.add(request_of(exchange))
+        self.record_mail(played, endpoint)
+        if endpoint in ("key-login", "own", "set-password", "reset-password") and good:
+            self.record_account(played, endpoint)
         if endpoint == "obtain" and good:
             self.issue(Family(self.owner_of(exchange)), exchange.response)
         elif raw and not good:
@@ -118,6 +141,40 @@ class Ledger:
             token.family.ended.add("signed-out")
         elif endpoint == "resource" and token:
             token.used = True
+
+    def record_mail(self, played, endpoint):
+        """Remember whom the link of a mail belongs to, and where it may be followed."""
+        spec = played.step.get("mail") or {}
+        owner = self.owners.get(played.normal.scope.fill(spec["to"]).lower()) if spec else None
+        for name in spec.get("capture", ()):
+            secret = played.normal.scope.captured.get(name)
+            if owner and "token" in name and secret:
+                self.links[secret] = owner, FOLLOWED_AT.get(endpoint, "activate")
+
+    def record_account(self, played, endpoint):
+        """What an owner does to the account over HTTP ends what was issued before, as the hook's changes do."""
+        exchange = played.exchange
+        if endpoint == "key-login":
+            key = answer_key(exchange.response)
+            if key:
+                self.keys[key] = self.owner_of(exchange)
+        elif endpoint == "reset-password":
+            owner, _ = self.links.get(secret_of_link(exchange), (None, None))
+            self.end_all(owner, "password-changed")
+        elif endpoint == "set-password":
+            self.end_all(self.caller_of(exchange, endpoint), "password-changed")
+        elif exchange.method == "DELETE":
+            owner = self.caller_of(exchange, endpoint)
+            self.accounts.setdefault(owner, Account()).deleted = True
+            self.end_all(owner, "deleted")
+        elif played.facts.get("mail", {}).get("count"):  # the new address has to be activated
+            self.end_all(self.caller_of(exchange, endpoint), "deactivated")
+
+    def caller_of(self, exchange, endpoint):
+        """The account whose key or token a request presents."""
+        token = self.find(presented_jwt(exchange, endpoint))
+        words = str(exchange.headers.get("Authorization", "")).split()
+        return token.family.owner if token else self.keys.get(words[-1]) if words else None
 
     def record_hook(self, hook):
         """A change of an account ends what was issued before it."""
@@ -173,6 +230,8 @@ class Ledger:
 
     def end_all(self, owner, how):
         """End every family of an account."""
+        if owner is None:
+            return
         for token in self.tokens.values():
             if token.family.owner == owner:
                 token.family.ended.add(how)
@@ -198,6 +257,11 @@ class Ledger:
         return next((known for known in self.accounts if known in text), None)
 
 
+def request_of(exchange):
+    """What makes two requests the same: method, path, and the fields of the body in any form."""
+    return exchange.method, exchange.path, json.dumps(body_fields(exchange), sort_keys=True)
+
+
 def claim(raw, name):
     """A claim of a token; None where it is absent, or there is no token that decodes."""
     try:
@@ -220,16 +284,36 @@ def account_id(raw):
 
 def presented_jwt(exchange, endpoint):
     """The JWT that a request presents: in its header at a resource, in its body elsewhere."""
-    if endpoint == "resource":
+    if endpoint in SIGNED_IN:
         header = exchange.headers.get("Authorization", "")
         words = header.split() if isinstance(header, str) else []
+        cookie = re.search(r"access-token=([^;]+)", str(exchange.headers.get("Cookie", "")))
+        if cookie and not words and endpoint != "resource":
+            words = ["", cookie.group(1)]
         return words[1] if len(words) == 2 and is_jwt(words[1]) else None
     field = "token" if endpoint == "verify" else "refresh"
     value = body_fields(exchange).get(field)
     if isinstance(value, str) and is_jwt(value.strip()):
         return value.strip()
+    cookie = re.search(r"refresh-token=([^;]+)", str(exchange.headers.get("Cookie", "")))
+    if cookie and field == "refresh" and value is None and is_jwt(cookie.group(1)):
+        return cookie.group(1)
     found = set(JWT_IN.findall((exchange.body or b"").decode("utf-8", "replace")))
     return found.pop() if len(found) == 1 else None
+
+
+def secret_of_link(exchange):
+    """The secret of the one-time link that a request presents."""
+    return str(body_fields(exchange).get("token", "")).strip()
+
+
+def answer_key(response):
+    """The API key of an answer."""
+    try:
+        value = response.json()
+    except ValueError:
+        return None
+    return value.get("auth_token") or value.get("key") if isinstance(value, dict) else None
 
 
 def body_fields(exchange):
@@ -245,11 +329,13 @@ def body_fields(exchange):
 
 
 def answer_jwts(response):
-    """The `access` and `refresh` tokens of an answer."""
+    """The `access` and `refresh` tokens of an answer, be they in its body or in cookies."""
     try:
         value = response.json()
     except ValueError:
         return {}
     if not isinstance(value, dict):
         return {}
-    return {k: value[k] for k in ("access", "refresh") if is_jwt(value.get(k))}
+    cookies = {c["name"]: c["value"] for c in map(parse_set_cookie, response.all("set-cookie"))}
+    tokens = {k: value.get(k) or cookies.get(k + "-token") for k in ("access", "refresh")}
+    return {kind: raw for kind, raw in tokens.items() if is_jwt(raw)}

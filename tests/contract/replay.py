@@ -32,6 +32,7 @@ from rules import Rules  # noqa: E402
 from runner.compare import compare  # noqa: E402
 from runner.flows import LAYERS, Contract, Problem, expand, load_yaml, parts_compared  # noqa: E402
 from runner.forge import Signing, fresh_rsa  # noqa: E402
+from runner.mailbox import Mailbox  # noqa: E402
 from runner.observe import observe  # noqa: E402
 from runner.play import Target, play_flow, prepare, user_record  # noqa: E402
 
@@ -132,19 +133,21 @@ class Replay:
         if not differences:
             return "equal", []
         situation = ledger.situation(played)
-        if want["status"] == 301:
-            self.ask_with_slash(played, situation)
+        if want["status"] in (301, 404):
+            self.ask_with_other_slash(played, situation)
         lines = [str(d) for d in differences]
         names = self.rules.explain(self.system, situation, want, played.facts, differences)
         return ("deliberate", ["rule " + ", ".join(names), *lines]) if names else ("different", lines)
 
-    def ask_with_slash(self, played, situation):
-        """Put the answer of the slashed path beside that of the path without (safe methods)."""
+    def ask_with_other_slash(self, played, situation):
+        """Put the answer of the same path with, or without, its last slash beside the one that was given
+        (safe methods)."""
         exchange = played.exchange
         if exchange.method in SAFE:
             path, mark, query = exchange.path.partition("?")
-            response = self.target.send(exchange.method, path + "/" + mark + query,
-                                        exchange.headers, exchange.body)
+            path = path[:-1] if path.endswith("/") else path + "/"
+            response = self.target.send(exchange.method, path + mark + query, exchange.headers,
+                                        exchange.body)
             situation["slashed"] = observe(response, played.normal)
 
 
@@ -166,6 +169,7 @@ def signing_key(spec):
 
 def replay_system(contract, system, setup, rules, only, database_url):
     """Start avain as `system`, replay, stop; gives the Score."""
+    from processes import free_port  # tests/setup
     from stack import binary, start_stack  # tests/setup
     folder = ROOT / "target" / "contract" / system
     shutil.rmtree(folder, ignore_errors=True)
@@ -174,12 +178,15 @@ def replay_system(contract, system, setup, rules, only, database_url):
     signing, imported = signing_key(spec.get("signing"))
     # PostgreSQL may be shared, so the master key has to be given.
     master = {"keys.master": secrets.token_hex(32)} if database_url else {}
-    settings = {**setup["common"], **spec["settings"], **imported, **master}
     paths = described(contract, system).get("vars", {})
-    with start_stack(folder, settings=settings, database_url=database_url, tls=False,
-                     contract=True) as stack:
-        target = Target(system, stack.base_url, paths, signing, Hook(binary(), stack.config))
-        return Replay(contract, system, spec["layers"], rules, target, only).run()
+    with contextlib.closing(Mailbox(free_port())) as mailbox:
+        mail = {"mail.transport": "smtp://127.0.0.1:%d" % mailbox.port, "mail.tls": "none"}
+        settings = {**setup["common"], **mail, **spec["settings"], **imported, **master}
+        with start_stack(folder, settings=settings, database_url=database_url, tls=False,
+                         contract=True) as stack:
+            hook = Hook(binary(), stack.config)
+            target = Target(system, stack.base_url, paths, signing, hook, mailbox)
+            return Replay(contract, system, spec["layers"], rules, target, only).run()
 
 
 @contextlib.contextmanager

@@ -9,11 +9,15 @@ from runner.flows import load_yaml
 
 FILE = Path(__file__).resolve().parent / "deliberate.yaml"
 RULE_KEYS = {"name", "why", "systems", "endpoints", "when", "peer", "ours", "may"}
-WHEN_KEYS = {"ended", "retry", "owner", "made", "methods", "body_over"}
+WHEN_KEYS = {"ended", "retry", "owner", "made", "repeated", "link", "methods", "body_over"}
 ANSWER_KEYS = {"status", "body", "challenge", "like"}
 WORDS = {"ended": set(ENDINGS), "retry": {"due", "possible"},
          "made": {"refresh-token", "time-as-text"},
+         "repeated": {True},
+         "link": {"foreign"},
          "owner": {"active", "inactive", "deleted", "nobody"}}
+# These endpoints take no credentials, and challenge as JWTs do whatever else the system knows.
+TOKEN_ENDPOINTS = ("refresh", "verify", "blacklist")
 ALL_PARTS = ("status", "body", "headers")
 
 
@@ -61,9 +65,14 @@ class Rules:
         """Whether the given answer is the one that the rule describes, in all its parts."""
         if answer.get("like") == "slashed":
             return like_slashed(situation, want, given)
+        if answer.get("like") == "unslashed":
+            return like_unslashed(situation, given)
         if answer.get("like") == "successor":
             return like_successor(situation, given)
-        challenge = self.challenge(system) if answer.get("challenge") else ABSENT
+        challenge = ABSENT
+        if answer.get("challenge"):
+            by_jwt = situation["endpoint"] in TOKEN_ENDPOINTS
+            challenge = 'Bearer realm="api"' if by_jwt else self.challenge(system)
         return (given["status"] == answer["status"]
                 and body_matches(answer["body"], situation["method"], given)
                 and given["headers"].get("www-authenticate", ABSENT) == challenge
@@ -117,7 +126,7 @@ def applies(rule, system, situation):
         return False
     if "ended" in when and not situation["ended"] & set(when["ended"]):
         return False
-    if any(key in when and situation[key] not in when[key] for key in ("retry", "owner", "made")):
+    if any(key in when and situation[key] not in when[key] for key in ("retry", "owner", "made", "repeated", "link")):
         return False
     if "methods" in when and situation["method"] not in when["methods"]:
         return False
@@ -156,6 +165,13 @@ def like_slashed(situation, want, given):
                                           situation["method"]):
         return False
     return given["status"] not in (301, 302, 303, 307, 308, 404) and given["status"] < 500
+
+
+def like_unslashed(situation, given):
+    """Whether a path with a last slash, which the peer does not know, is answered as the one without."""
+    return (situation["path"].split("?")[0].endswith("/") and "slashed" in situation
+            and not compare(situation["slashed"], given, ALL_PARTS, situation["method"])
+            and given["status"] < 500)
 
 
 def like_successor(situation, given):

@@ -59,6 +59,66 @@ class Peers(Case):
         return Replay(OURS, system, layers, RULES, peer).run(SEED)
 
 
+class OwnAccounts(Case):
+    """What owners do to their accounts over HTTP."""
+
+    def signed_in(self):
+        conversation = Conversation("djoser-modern")
+        for who in ("amy", "bob"):
+            conversation.step("POST {{P}}/jwt/create/", PEER_PAIR, OUR_PAIR,
+                              json={"username": "{{%s.username}}" % who, "password": "x"},
+                              capture={who + "_access": "json:access", who + "_rt": "json:refresh"})
+        return conversation
+
+    def changed(self, status=204):
+        return self.signed_in().step("POST {{P}}/users/set_password/", facts(status),
+                                     auth="Bearer {{amy_access}}", json={"new_password": "x"})
+
+    def used(self, conversation, who):
+        gone = facts(401, DEAD_BEARER, {"www-authenticate": "Token"})
+        return conversation.step("GET {{P}}/users/me/", facts(200, {"username": who}), gone,
+                                 auth="Bearer {{%s_access}}" % who)
+
+    def test_a_new_password_ends_the_owners_tokens(self):
+        self.judged(self.used(self.changed(), "amy"), "deliberate")
+
+    def test_a_new_password_does_not_end_those_of_others(self):
+        self.judged(self.used(self.changed(), "bob"), "different")
+
+    def test_a_refused_password_ends_nothing(self):
+        self.judged(self.used(self.changed(400), "amy"), "different")
+
+    def test_a_deleted_owner(self):
+        def deleted(who):
+            return self.used(self.signed_in().step(
+                "DELETE {{P}}/users/me/", facts(204), auth="Bearer {{amy_access}}", json={}), who)
+        self.judged(deleted("amy"), "deliberate")
+        self.judged(deleted("bob"), "different")
+
+    def test_reading_ends_nothing(self):
+        conversation = self.signed_in().step("GET {{P}}/users/me/", facts(200, {"username": "amy"}),
+                                             auth="Bearer {{amy_access}}")
+        self.judged(self.used(conversation, "amy"), "different")
+
+    def test_the_refresh_endpoint_challenges_as_jwts_do(self):
+        def refreshed(challenge):
+            given = facts(401, DEAD, {"www-authenticate": challenge})
+            return self.changed().step("POST {{P}}/jwt/refresh/", PEER_ACCESS, given,
+                                       json={"refresh": "{{amy_rt}}"})
+        self.judged(refreshed('Bearer realm="api"'), "deliberate")
+        self.judged(refreshed("Token"), "different")
+
+    def test_links_serve_only_their_purpose(self):
+        endpoints = RULES.endpoints("djoser-modern", PATHS["djoser-modern"]["vars"])
+        book = ledger.Ledger(endpoints)
+        book.links = {"r": ("amy", "reset-password"), "a": ("amy", "activate")}
+        for secret, endpoint, state in (("r", "reset-password", None), ("r", "activate", "foreign"),
+                                        ("a", "activate", None), ("a", "reset-password", "foreign"),
+                                        ("unknown", "reset-username", None)):
+            exchange = mock.Mock(body=b'{"token": "%s"}' % secret.encode())
+            self.assertEqual(state, book.link(exchange, endpoint), (secret, endpoint))
+
+
 class Additions(Case):
     """kid and sid, and nothing else."""
 

@@ -92,7 +92,7 @@ def record(contract, arguments):
                 steps[played.step["name"]] = trimmed(played.facts, parts_compared(flow, played.step))
         recorded[flow["id"]] = {"steps": steps}
     if target.mailbox:
-        target.mailbox.stop()
+        target.mailbox.close()
     document = {"system": arguments.system, "recorded": time.strftime("%Y-%m-%d"), "flows": recorded}
     path = contract.folder / "recorded" / (arguments.system + ".json")
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

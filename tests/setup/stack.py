@@ -150,6 +150,7 @@ def start_stack(directory, settings=None, database_url=None, tls=False, contract
         "server.trusted_proxies": ["127.0.0.1/32"],
         "database.url": database_url,
         "gate.roots": DEFAULT_ROOTS,
+        "mail.transport": f"folder:{stack.directory / 'mail'}",
         "gate.phantom_key": "hs256:" + kept_secret(stack.directory, "phantom-secret"),
         **({} if database_url.startswith("sqlite:") else {"keys.master": kept_secret(stack.directory, "master-key")}),
         **(settings or {}),

@@ -51,7 +51,7 @@ pub(crate) async fn none_of_many_is_missed(database: Database) {
         .iter()
         .map(|change| match change {
             Change::Account(account) => *account,
-            Change::Keys => panic!("no key was changed"),
+            other => panic!("no {other:?} was changed"),
         })
         .collect();
     assert_eq!(distinct.len(), 2500);

@@ -6,10 +6,12 @@
 
 mod accounts;
 mod api_keys;
+mod attempts;
 mod changes;
 mod errors;
 mod harness;
 mod migrations;
+mod outbox;
 mod postgres_only;
 mod refresh_families;
 mod signing_keys;
@@ -50,6 +52,16 @@ on_every_engine! {
     migrations: from_nothing again_changes_nothing several_at_once an_old_django_is_adopted
         a_new_django_is_adopted a_failing_one_leaves_nothing a_killed_one_is_finished_later
         a_changed_one_is_refused a_newer_database_is_told;
+    outbox: a_mail_is_there_when_its_transaction_is_committed
+        what_is_due_is_leased_once_and_oldest_first a_lease_ends_and_can_be_prolonged
+        a_mail_that_was_sent_keeps_nothing_of_what_it_said
+        failures_are_kept_with_the_servers_words operators_retry_and_drop_what_is_not_being_sent
+        what_can_never_be_sent_is_not_retried lists_go_on_where_they_ended sweeping_leaves_what_waits
+        of_many_claimers_one_gets_each odd_rows_are_refused;
+    attempts: nothing_is_counted_at_first a_limit_holds_against_many_at_once
+        all_that_decide_have_room_or_nothing_is_counted windows_and_rows_are_as_the_rules_say
+        a_success_ends_a_row_and_makes_known expired_ones_are_swept
+        a_clock_that_leaps_locks_nobody_out;
     accounts: what_is_made_is_found a_hash_is_replaced_only_where_it_still_stands
         measures_end_families_and_are_told switching_is_told_once
         edits_leave_flags_where_none_are_given deletion_takes_all_of_ours_along

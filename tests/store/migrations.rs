@@ -9,19 +9,23 @@ use avain::store::{Options, Store, StoreError};
 
 use crate::harness::{Database, Engine, NOW, block_on};
 
-/// Django's tables as the engine describes them: columns, constraints and indexes with their names.
+/// Django's tables as the engine describes them: columns, constraints and indexes with their names. The
+/// indexes that we add to them begin with `avain_`: no migration of Django's meets them.
 async fn shape(database: &Database) -> Vec<String> {
     let sqlite = "SELECT replace(replace(replace(sql, char(10), ''), ' ', ''), 'IFNOTEXISTS', '')
         FROM sqlite_master WHERE tbl_name IN ('auth_user', 'authtoken_token') AND sql IS NOT NULL
+            AND name NOT LIKE 'avain#_%' ESCAPE '#'
         ORDER BY name";
     let postgres = "SELECT concat_ws(' ', table_name, ordinal_position, column_name, data_type,
             character_maximum_length, is_nullable, column_default, identity_generation) AS what
         FROM information_schema.columns WHERE table_schema = 'public'
         UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+            AND indexname NOT LIKE 'avain#_%' ESCAPE '#'
         UNION ALL SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
             WHERE connamespace = 'public'::regnamespace
         UNION ALL SELECT relname || ' ' || relkind::text FROM pg_class
             WHERE relnamespace = 'public'::regnamespace
+            AND relname NOT LIKE 'avain#_%' ESCAPE '#'
         ORDER BY what";
     database.texts(database.pick(sqlite, postgres)).await
 }

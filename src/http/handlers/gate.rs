@@ -1,7 +1,7 @@
 //! What nginx's `auth_request` asks.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING}
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use quick_cache::sync::Cache;
 
+use crate::account::throttle::network;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::flow::authenticate;
@@ -18,11 +19,10 @@ use crate::flow::{Context, Error};
 use crate::gate::answer;
 use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
 use crate::http::response::Body;
-use crate::http::{Peer, Service};
+use crate::http::{Peer, Service, caller};
 
 static METHOD: HeaderName = HeaderName::from_static("x-original-method");
 static URI: HeaderName = HeaderName::from_static("x-original-uri");
-static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Decides about the request that `headers` describe.
 pub async fn ask(service: &Arc<Service>, headers: &HeaderMap, peer: Peer) -> Response<Body> {
@@ -36,7 +36,7 @@ pub async fn ask(service: &Arc<Service>, headers: &HeaderMap, peer: Peer) -> Res
     let now = service.context.now();
     let mut verdict = service.gate.decide(&question, None, now);
     if let Verdict::Ask(look_up) = verdict {
-        if let Err(seconds) = service.look_ups.spend(client(service, headers, peer), now) {
+        if let Err(seconds) = service.look_ups.spend(caller::address(service, headers, peer), now) {
             service.metrics.decisions.with_label_values(&["throttled"]).inc();
             return answer::throttled(seconds, &service.documents);
         }
@@ -69,16 +69,6 @@ fn count(service: &Service, verdict: &Verdict) {
         Verdict::Allow(_) => counts.allow.inc(),
         Verdict::Deny(_) => counts.deny.inc(),
         Verdict::Ask(_) | Verdict::Unavailable => counts.unavailable.inc(),
-    }
-}
-
-/// The client's address, as a trusted peer tells it.
-fn client(service: &Service, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
-    let told = || headers.get(&REAL_IP)?.to_str().ok()?.trim().parse().ok();
-    match peer {
-        Peer::Local => told(),
-        Peer::Address(address) if service.trusts(peer) => told().or(Some(address)),
-        Peer::Address(address) => Some(address),
     }
 }
 
@@ -124,7 +114,7 @@ impl LookUps {
     /// Counts a look-up for a client; the error is the seconds after which to try again. IPv6 clients
     /// count by /64, which is what one of them has.
     fn spend(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), u64> {
-        let Some(client) = client.map(by_network) else { return Ok(()) };
+        let Some(client) = client.map(network) else { return Ok(()) };
         let window = u64::try_from(now.seconds() / WINDOW_SECONDS).unwrap_or(0) << 32;
         let spent = self.spent.get(&client).unwrap_or_else(|| {
             let fresh = Arc::new(AtomicU64::new(window));
@@ -190,17 +180,4 @@ async fn look_up_now(context: &Context, gate: &Gate, look_up: LookUp) -> Result<
         }
     };
     Ok(Told::Subject(gate.memory.learn(account, standing, epoch, context.now())))
-}
-
-fn by_network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(
-            || {
-                let [a, b, c, d, ..] = v6.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            },
-            IpAddr::V4,
-        ),
-    }
 }

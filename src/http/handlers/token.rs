@@ -1,9 +1,12 @@
 //! Tokens and API keys.
 
+use http::Method;
+
 use crate::dialect::form::Submission;
 use crate::dialect::{Answer, Endpoint};
-use crate::flow::{Error, Refusal, obtain_key, refresh, revoke, sign_in, verify};
+use crate::flow::{Error, Fault, Refusal, obtain_key, refresh, revoke, sign_in, verify};
 use crate::http::Service;
+use crate::http::handlers::Ask;
 use crate::http::router::Route;
 use crate::token::credential::Denial;
 
@@ -11,13 +14,14 @@ use crate::token::credential::Denial;
 pub async fn obtain_pair(
     service: &Service,
     route: &Route,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let credentials = match route.dialect.read_credentials(submission) {
         Ok(credentials) => credentials,
         Err(answer) => return Ok(answer),
     };
-    let pair = sign_in::sign_in(&service.context, &route.rules, credentials).await?;
+    let pair = sign_in::sign_in(&service.context, &route.rules, &ask.client, credentials).await?;
     Ok(route.dialect.pair(&pair))
 }
 
@@ -73,27 +77,56 @@ pub async fn blacklist_token(
 pub async fn obtain_key(
     service: &Service,
     route: &Route,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let credentials = match route.dialect.read_credentials(submission) {
         Ok(credentials) => credentials,
         Err(answer) => return Ok(answer),
     };
-    let key = obtain_key::obtain_key(&service.context, credentials).await?;
+    let key = obtain_key::obtain_key(&service.context, &ask.client, credentials).await?;
     Ok(route.dialect.api_key(&key))
 }
 
-/// Does what the endpoint does with a POST.
-pub async fn post(
+/// Answers a request for tokens.
+pub async fn answer(
     service: &Service,
     route: &Route,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     match route.endpoint {
-        Endpoint::ObtainPair => obtain_pair(service, route, submission).await,
+        Endpoint::ObtainPair if *ask.method == Method::POST => {
+            obtain_pair(service, route, ask, submission).await
+        }
+        Endpoint::ObtainPair => obtain_pair_by_session(),
         Endpoint::RefreshPair => refresh_pair(service, route, submission).await,
         Endpoint::VerifyToken => verify_token(service, route, submission).await,
         Endpoint::BlacklistToken => blacklist_token(service, route, submission).await,
-        Endpoint::ObtainKey => obtain_key(service, route, submission).await,
+        Endpoint::ObtainKey => obtain_key(service, route, ask, submission).await,
+        Endpoint::Register
+        | Endpoint::ListAccounts
+        | Endpoint::Activate
+        | Endpoint::ResendActivation
+        | Endpoint::OwnAccount
+        | Endpoint::AccountById
+        | Endpoint::SetPassword
+        | Endpoint::ResetPassword
+        | Endpoint::ResetPasswordConfirm
+        | Endpoint::SetUsername
+        | Endpoint::ResetUsername
+        | Endpoint::ResetUsernameConfirm
+        | Endpoint::LogIn
+        | Endpoint::LogOut
+        | Endpoint::VerifyEmail
+        | Endpoint::OpenVerification
+        | Endpoint::ResendVerification
+        | Endpoint::ConfirmEmail
+        | Endpoint::Addresses
+        | Endpoint::AddressById
+        | Endpoint::VerifyAddress
+        | Endpoint::PrimaryAddress => {
+            Err(Error::Fault(Fault::Broken("a layout of tokens has an endpoint of accounts")))
+        }
     }
 }

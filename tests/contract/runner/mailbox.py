@@ -8,6 +8,7 @@ class Mailbox:
 
     def __init__(self, port):
         from aiosmtpd.controller import Controller
+        self.port = port
         self.lock = threading.Lock()
         self.items = []
         self.controller = Controller(self, hostname="127.0.0.1", port=port)
@@ -35,6 +36,6 @@ class Mailbox:
         with self.lock:
             return [mail for mail in self.items[mark:] if to.lower() in mail["to"]]
 
-    def stop(self):
+    def close(self):
         """Close the port."""
         self.controller.stop()

@@ -1,0 +1,244 @@
+//! Mails that carry a one-time link, and using such links up.
+
+use std::time::Duration;
+
+use crate::account::account::{Account, AccountId};
+use crate::account::email::EmailAddress;
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::flow::{Context, Error, Fault};
+use crate::mail::message::{Draft, Link, MailUser, Message};
+use crate::store::one_time_links::{self, NewLink};
+use crate::store::{Tx, accounts};
+use crate::token::link::{self, LinkToken, Purpose};
+
+/// How an account is named in a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UidForm {
+    /// base64url of the decimal id, as djoser writes it.
+    Base64,
+    /// base 36 of the id, as allauth writes it.
+    Base36,
+}
+
+/// A link that a mail asks to follow: what it is for, and the pattern of its address.
+#[derive(Clone, Debug)]
+pub struct LinkKind<'a> {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The mail that carries it.
+    pub message: Message,
+    /// `#/activate/{uid}/{token}`, behind protocol and domain of the site.
+    pub pattern: &'a str,
+    /// How the account is named in it.
+    pub uid: UidForm,
+}
+
+/// Part of a transaction: makes a link for `account` and puts the mail that carries it into the outbox. It
+/// goes to `address`, which is the account's own as it is stored, never one that merely looks like it.
+pub async fn send_link(
+    context: &Context,
+    tx: &mut Tx,
+    account: &Account,
+    address: &EmailAddress,
+    kind: &LinkKind<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let token = LinkToken::generate(now, context.random.as_ref());
+    let new = NewLink {
+        digest: token.digest(kind.purpose, account.id),
+        purpose: kind.purpose,
+        account: account.id,
+        address: address.as_str(),
+        state: link::state_of(account, address.as_str(), kind.purpose),
+        issued_at: now,
+        expires_at: now.plus(context.accounts.link_lifetime),
+    };
+    one_time_links::create(tx, &new).await?;
+    let uid = match kind.uid {
+        UidForm::Base64 => link::uid(account.id),
+        UidForm::Base36 => link::uid36(account.id),
+    };
+    // One word for links that hold no account beside the secret (allauth's confirmation key).
+    let key = format!("{}:{}", link::uid36(account.id), token.expose());
+    let url = kind
+        .pattern
+        .replace("{uid}", &uid)
+        .replace("{token}", token.expose())
+        .replace("{key}", &key);
+    let link = Link { url: &url, uid: &uid, token: token.expose() };
+    send(context, tx, account, address, kind.message, Some(link), now).await
+}
+
+/// Part of a transaction: puts a mail without a link into the outbox.
+pub async fn send_notice(
+    context: &Context,
+    tx: &mut Tx,
+    account: &Account,
+    address: &EmailAddress,
+    message: Message,
+    now: Timestamp,
+) -> Result<(), Error> {
+    send(context, tx, account, address, message, None, now).await
+}
+
+async fn send(
+    context: &Context,
+    tx: &mut Tx,
+    account: &Account,
+    address: &EmailAddress,
+    message: Message,
+    link: Option<Link<'_>>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let draft = Draft {
+        message,
+        to: address,
+        language: context.mailer.language(None),
+        user: MailUser {
+            username: &account.username,
+            first_name: &account.first_name,
+            last_name: &account.last_name,
+            email: address.as_str(),
+        },
+        link,
+    };
+    context
+        .mailer
+        .enqueue(tx, &draft, now)
+        .await
+        .map_err(|error| Error::Fault(Fault::Mail(error.to_string())))
+}
+
+/// The address of an account that mail can go to; `None` where it has none, or one that is no address.
+#[must_use]
+pub fn address_of(account: &Account) -> Option<EmailAddress> {
+    EmailAddress::parse(&account.email).ok()
+}
+
+/// How a presented link stands.
+#[derive(Debug)]
+pub enum Presented {
+    /// There is no account that it could be for.
+    NoAccount,
+    /// It is none of ours, has ended, was used, or the account has changed since.
+    Bad(Account),
+    /// It was used before and nothing has changed since.
+    Used(Account),
+    /// It can be used.
+    Good(Account, GoodLink),
+}
+
+/// A link that can be used: [`GoodLink::use_up`] decides who does.
+#[derive(Debug)]
+pub struct GoodLink {
+    maker: Maker,
+    digest: Digest,
+    purpose: Purpose,
+    account: AccountId,
+    /// The address that it was sent to.
+    pub address: String,
+    state: Digest,
+}
+
+/// Who has made a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    /// We have: the store knows it.
+    Avain,
+    /// Django has, before the change-over: the store knows only those that were used.
+    Django,
+}
+
+/// Looks at a presented link without using it.
+pub async fn look_at(
+    context: &Context,
+    account: Option<AccountId>,
+    token: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Presented, Error> {
+    let Some(id) = account else { return Ok(Presented::NoAccount) };
+    let Some(account) = accounts::find_by_id(&context.store, id).await? else {
+        return Ok(Presented::NoAccount);
+    };
+    let Some(token) = LinkToken::presented(token) else { return Ok(Presented::Bad(account)) };
+    let digest = token.digest(purpose, id);
+    let found = one_time_links::find(&context.store, &digest, purpose, now).await?;
+    Ok(match found {
+        Some(found) if found.state == link::state_of(&account, &found.address, purpose) => {
+            if found.used {
+                Presented::Used(account)
+            } else {
+                let (maker, state, address) = (Maker::Avain, found.state, found.address);
+                let good = GoodLink { maker, digest, purpose, account: id, address, state };
+                Presented::Good(account, good)
+            }
+        }
+        None if matches!(purpose, Purpose::Activation | Purpose::PasswordReset) => {
+            look_at_django(context, account, &token, now).await?
+        }
+        _ => Presented::Bad(account),
+    })
+}
+
+/// Looks at a link that Django may have sent. One that served an activation serves no reset after it, and
+/// the other way round.
+async fn look_at_django(
+    context: &Context,
+    account: Account,
+    token: &LinkToken,
+    now: Timestamp,
+) -> Result<Presented, Error> {
+    let Some(links) = &context.accounts.django_links else { return Ok(Presented::Bad(account)) };
+    if !links.verify(&account, token.expose(), now) {
+        return Ok(Presented::Bad(account));
+    }
+    let digest = token.digest(Purpose::Django, account.id);
+    if one_time_links::find(&context.store, &digest, Purpose::Django, now).await?.is_some() {
+        return Ok(Presented::Used(account));
+    }
+    let good = GoodLink {
+        maker: Maker::Django,
+        digest,
+        purpose: Purpose::Django,
+        account: account.id,
+        address: account.email.clone(),
+        state: link::state_of(&account, &account.email, Purpose::Django),
+    };
+    Ok(Presented::Good(account, good))
+}
+
+/// How long is kept that a link of Django's was used, beyond its life: its days are whole, and clocks are
+/// put back.
+const DJANGO_SLACK: Duration = Duration::from_hours(48);
+
+impl GoodLink {
+    /// Part of a transaction: uses the link up. Of several at once exactly one succeeds.
+    pub async fn use_up(
+        &self,
+        context: &Context,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        Ok(match self.maker {
+            Maker::Avain => {
+                let Self { digest, purpose, account, state, .. } = self;
+                one_time_links::use_up(tx, digest, *purpose, *account, state, now).await?
+            }
+            Maker::Django => {
+                let lifetime = context.accounts.django_links.as_ref().map(|links| links.lifetime);
+                let used = NewLink {
+                    digest: self.digest,
+                    purpose: self.purpose,
+                    account: self.account,
+                    address: &self.address,
+                    state: self.state,
+                    issued_at: now,
+                    expires_at: now.plus(lifetime.unwrap_or_default() + DJANGO_SLACK),
+                };
+                one_time_links::use_up_foreign(tx, &used).await?
+            }
+        })
+    }
+}

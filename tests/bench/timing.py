@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Whether the time of a refused sign-in tells if there is such an account: it must not (SECURITY.md S7).
+
+    timing.py [--calls 1000] [--layout simplejwt|metax|harrastuspassi] [--set NAME=VALUE …]
+
+Starts avain alone, on SQLite, with its own defaults for passwords and without limits, and signs in with a wrong
+password to an account that exists, one that does not and one that is switched off (with its right password, too), in
+rounds of random order, so that what else the machine does hits all alike. Prints the medians, how often one kind is
+slower than the first (A: 0.5 is never to be told apart), and PASS or FAIL: answers identical to the byte, medians within
+max(3 ms, 10 %), A within 0.5 ± 0.2.
+Exit status 1 for FAIL. AVAIN_BINARY is the program (target/debug/avain).
+"""
+import argparse
+import http.client
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "setup"))
+
+from stack import Stack, free_port, toml, write_private  # noqa: E402
+
+PASSWORD = "Corr3ct-horse-9"
+WRONG = "wr0ng-Horse-10"
+# What is tried: (who, password). Every account exists in a few copies, so that nothing is special about one row.
+KINDS = {
+    "existing, wrong password": ("owner%d", WRONG),
+    "missing": ("nobody%d", WRONG),
+    "inactive, wrong password": ("off%d", WRONG),
+    "inactive, right password": ("off%d", PASSWORD),
+}
+PATHS = {"simplejwt": "/api/token/", "metax": "/v3/drf-token-auth/", "harrastuspassi": "/auth/token/"}
+COPIES = 5
+LEAST_MS, SHARE, MOST_A = 3.0, 0.10, 0.2
+
+
+def start(directory, settings):
+    """avain with accounts in `directory`, without nginx and backend."""
+    stack = Stack(directory)
+    stack.environment = {}
+    stack.avain_port, stack.operations_port = free_port(), free_port()
+    stack.settings = {"server.listen": f"127.0.0.1:{stack.avain_port}", "server.operations": f"127.0.0.1:{stack.operations_port}",
+                      "database.url": f"sqlite:{stack.directory / 'avain.db'}", "log.level": "warn",
+                      # No limit, but everything is counted: that is part of the time.
+                      "throttle.account_failures": 0, "throttle.address_failures": 0, "throttle.ceiling": 0, **settings}
+    write_private(stack.config, "".join(f"{name} = {toml(value)}\n" for name, value in stack.settings.items()))
+    stack.cli("migrate")
+    for copy in range(COPIES):
+        stack.add_user(f"owner{copy}", PASSWORD)
+        stack.add_user(f"off{copy}", PASSWORD, "--inactive")
+    stack.start_avain()
+    return stack
+
+
+class Client:
+    """Sign-ins over one connection."""
+
+    def __init__(self, port, path):
+        self.connection, self.path = http.client.HTTPConnection("127.0.0.1", port, timeout=30), path
+
+    def sign_in(self, name, password):
+        """Milliseconds, and everything of the answer that a client sees but its date and id."""
+        body = json.dumps({"username": name, "password": password})
+        started = time.perf_counter()
+        self.connection.request("POST", self.path, body, {"Content-Type": "application/json"})
+        response = self.connection.getresponse()
+        content = response.read()
+        elapsed = (time.perf_counter() - started) * 1000
+        headers = tuple((name, value) for name, value in response.getheaders() if name not in ("date", "x-request-id"))
+        return elapsed, (response.status, headers, content)
+
+
+def measure(client, calls):
+    """The times by kind, and the different answers."""
+    order = [kind for _ in range(calls) for kind in random.sample(list(KINDS), len(KINDS))]
+    times, answers = {kind: [] for kind in KINDS}, {kind: set() for kind in KINDS}
+    for number, kind in enumerate(list(KINDS) * 3 + order):
+        name, password = KINDS[kind]
+        elapsed, answer = client.sign_in(name % (number % COPIES), password)
+        answers[kind].add(answer)
+        if number >= 3 * len(KINDS):        # the first ones warm up
+            times[kind].append(elapsed)
+    return times, answers
+
+
+def more_often(these, those):
+    """How often one of `these` is greater than one of `those` (Vargha and Delaney's A)."""
+    wins = sum((a > b) + (a == b) / 2 for a in these for b in those)
+    return wins / (len(these) * len(those))
+
+
+def judge(times, answers):
+    """Prints the findings; gives whether all is well."""
+    reference, *others = KINDS
+    median = statistics.median(times[reference])
+    allowed = max(LEAST_MS, SHARE * median)
+    passed = len(set().union(*answers.values())) == 1
+    print(f"answers: {'identical' if passed else 'different: %s' % answers}")
+    print(f"{reference}: median {median:.2f} ms of {len(times[reference])}")
+    for kind in others:
+        difference, a = statistics.median(times[kind]) - median, more_often(times[kind], times[reference])
+        fine = abs(difference) <= allowed and abs(a - 0.5) <= MOST_A
+        passed = passed and fine
+        print(f"{kind}: median {difference:+.2f} ms (allowed {allowed:.2f}), A {a:.2f}  {'ok' if fine else 'TELLS'}")
+    return passed
+
+
+def main():
+    """Measure and judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=1000, help="sign-ins of each kind")
+    parser.add_argument("--layout", choices=PATHS, default="simplejwt")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="settings of avain")
+    options = parser.parse_args()
+    settings = dict(pair.split("=", 1) for pair in options.set)
+    with tempfile.TemporaryDirectory(prefix="avain-timing-") as directory, start(directory, settings) as stack:
+        client = Client(stack.avain_port, PATHS[options.layout])
+        passed = judge(*measure(client, options.calls))
+    print("timing of sign-in: %s" % ("PASS" if passed else "FAIL"))
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
