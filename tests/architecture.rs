@@ -89,7 +89,6 @@ const EVERYTHING_BUT_SETTINGS: &[&str] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("gate", "account::account::AccountId", "the type of `Principal::id`"),
     ("background", "account", "ids of accounts, and the cost of stored passwords"),
-    ("dialect", "base::clock::Timestamp", "when a token expires is part of an answer"),
     ("dialect", "base::secret::Secret", "a password is a secret from the form on"),
     ("server", "settings::Listen", "the type of an address to listen on"),
 ];

@@ -208,9 +208,10 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
         Endpoint::Activate => ("following the link of an activation mail", "200 or 204; 400, 403"),
         Endpoint::ResendActivation => ("another activation mail for `email`", "204; 400"),
         Endpoint::OwnAccount => ("one's own account", "200; 401, 400"),
-        Endpoint::AccountById => {
-            ("an account by its id: one's own, staff any", "200; 401, 403, 404")
-        }
+        Endpoint::AccountById => (
+            "an account by its id: one's own; staff see any, and change any but a superuser's",
+            "200; 401, 403, 404",
+        ),
         Endpoint::SetPassword => ("another password; ends all tokens", "200 or 204; 400, 401"),
         Endpoint::ResetPassword => (
             "a mail with a link for a forgotten password, if there is such an account",

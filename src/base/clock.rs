@@ -38,6 +38,13 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
+    /// As RFC 3339 writes it, in UTC, with as much of a fraction as there is; empty beyond the year 9999.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_microsecond(self.micros())
+            .map_or_else(|_| String::new(), |at| at.to_string())
+    }
+
     /// Microseconds since the Unix epoch.
     #[must_use]
     pub const fn micros(self) -> i64 {

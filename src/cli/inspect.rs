@@ -11,7 +11,6 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::encode::unbase64url_vec;
-use crate::cli::user::shown;
 use crate::cli::{Failure, Tools, say, say_json};
 use crate::flow::keys::KeyRoom;
 use crate::settings::Settings;
@@ -173,7 +172,7 @@ impl Report {
                     let moment = value
                         .as_i64()
                         .filter(|_| matches!(name.as_str(), "exp" | "iat" | "nbf"))
-                        .map(|at| format!("  ({})", shown(Timestamp::from_seconds(at))));
+                        .map(|at| format!("  ({})", Timestamp::from_seconds(at).rfc3339()));
                     say(&format!("  {name:<12} {value}{}", moment.unwrap_or_default()))?;
                 }
             }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::cli::user::shown;
+use crate::base::clock::Timestamp;
 use crate::cli::{Failure, Tools, say, say_json};
 use crate::flow::keys::{KeyRoom, KeysError};
 use crate::settings::Settings;
@@ -144,7 +144,8 @@ pub(super) async fn key(settings: Settings, command: KeyCommand) -> Result<ExitC
 
 async fn list(room: &KeyRoom<'_>, as_json: bool) -> Result<(), Failure> {
     for key in room.list().await.map_err(failure)? {
-        let (created, imported) = (shown(key.created_at), key.imported_at.map(shown));
+        let (created, imported) =
+            (key.created_at.rfc3339(), key.imported_at.map(Timestamp::rfc3339));
         if as_json {
             say_json(&json!({
                 "id": key.id,

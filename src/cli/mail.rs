@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::app::Plan;
-use crate::cli::user::shown;
+use crate::base::clock::Timestamp;
 use crate::cli::{Failure, Tools, complain, say, say_json};
 use crate::locale::Language;
 use crate::settings::Settings;
@@ -119,17 +119,17 @@ fn print(entry: &Entry, as_json: bool) -> Result<(), Failure> {
             "message": entry.message,
             "language": entry.language,
             "state": entry.state.as_str(),
-            "created_at": shown(entry.created_at),
-            "next_try_at": shown(entry.next_try_at),
-            "sent_at": entry.sent_at.map(shown),
+            "created_at": entry.created_at.rfc3339(),
+            "next_try_at": entry.next_try_at.rfc3339(),
+            "sent_at": entry.sent_at.map(Timestamp::rfc3339),
             "attempts": entry.attempts,
             "last_error": entry.last_error,
         }));
     }
     let about = match (entry.state, entry.sent_at) {
-        (MailState::Sent, Some(at)) => format!("at {}", shown(at)),
+        (MailState::Sent, Some(at)) => format!("at {}", at.rfc3339()),
         (MailState::Queued, _) if entry.attempts > 0 => {
-            format!("tried {} times, next at {}", entry.attempts, shown(entry.next_try_at))
+            format!("tried {} times, next at {}", entry.attempts, entry.next_try_at.rfc3339())
         }
         _ => format!("tried {} times", entry.attempts),
     };
@@ -137,7 +137,7 @@ fn print(entry: &Entry, as_json: bool) -> Result<(), Failure> {
     say(&format!(
         "{}  {}  {:<18} {}  {:<7} {about}{said}",
         entry.id,
-        shown(entry.created_at),
+        entry.created_at.rfc3339(),
         entry.message,
         entry.language,
         entry.state.as_str(),

@@ -6,7 +6,6 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::cli::inspect::{self, InspectArgs};
-use crate::cli::user::shown;
 use crate::cli::{Failure, Tools, say, say_json};
 use crate::flow::{Error, administer, obtain_key};
 use crate::settings::Settings;
@@ -75,7 +74,7 @@ pub(super) async fn token(settings: Settings, command: TokenCommand) -> Result<E
             for listed in page.map_err(Failure::fault)? {
                 // Enough to tell keys apart, too little to use one.
                 let beginning: String = listed.key.expose().chars().take(8).collect();
-                let created = shown(listed.created);
+                let created = listed.created.rfc3339();
                 if json {
                     say_json(&json!({
                         "key_begins": beginning,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::account::account::Account;
 use crate::account::hashing::Hashing;
 use crate::account::password::StoredPassword;
+use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::cli::{Failure, Tools, prompt, say, say_json};
 use crate::flow::administer::{self, AccountDraft, Deleted};
@@ -503,13 +504,7 @@ fn describe(account: &Account) -> Value {
         "is_active": account.is_active,
         "is_staff": account.is_staff,
         "is_superuser": account.is_superuser,
-        "date_joined": shown(account.date_joined),
-        "last_login": account.last_login.map(shown),
+        "date_joined": account.date_joined.rfc3339(),
+        "last_login": account.last_login.map(Timestamp::rfc3339),
     })
-}
-
-/// A moment as RFC 3339 writes it.
-pub(super) fn shown(at: crate::base::clock::Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(at.micros())
-        .map_or_else(|_| String::new(), |at| at.to_string())
 }

@@ -28,7 +28,6 @@ use serde_json::{Value, json};
 use crate::account::account::Account;
 use crate::account::email::EmailAddress;
 use crate::account::username::Username;
-use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::dialect::djoser::{
     TAKEN_EMAIL, UidAndToken, field, fields, read_asked_email, read_email,
@@ -136,8 +135,8 @@ impl DjRestAuth {
             "user": self.profile(account),
         });
         if self.expirations {
-            body["access_expiration"] = moment(pair.access.expires_at()).into();
-            body["refresh_expiration"] = moment(pair.refresh.expires_at()).into();
+            body["access_expiration"] = pair.access.expires_at().rfc3339().into();
+            body["refresh_expiration"] = pair.refresh.expires_at().rfc3339().into();
         }
         let mut answer = Answer::json(StatusCode::OK, body);
         if self.mode == Mode::Cookie {
@@ -430,9 +429,9 @@ impl DjRestAuth {
                 body["refresh"] = refresh.expose().into();
             }
         }
-        body["access_expiration"] = moment(renewed.access.expires_at()).into();
+        body["access_expiration"] = renewed.access.expires_at().rfc3339().into();
         if let Some(refresh) = renewed.refresh.as_ref().filter(|_| !hidden) {
-            body["refresh_expiration"] = moment(refresh.expires_at()).into();
+            body["refresh_expiration"] = refresh.expires_at().rfc3339().into();
         }
         let mut answer = Answer::json(StatusCode::OK, body);
         answer.cookies = cookies;
@@ -491,12 +490,6 @@ fn read_username(reader: &mut Reader<'_>) -> String {
     reader.judged(&spec, |value| {
         if Username::has_odd_characters(value) { vec![BAD_USERNAME.to_owned()] } else { Vec::new() }
     })
-}
-
-/// A moment as Django REST framework writes it.
-fn moment(at: Timestamp) -> String {
-    jiff::Timestamp::from_microsecond(at.micros())
-        .map_or_else(|_| String::new(), |at| at.to_string())
 }
 
 /// A cookie that scripts cannot read, for as long as its token lives.

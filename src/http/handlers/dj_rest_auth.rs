@@ -240,11 +240,7 @@ async fn verify_email(
         Ok(key) => key,
         Err(answer) => return Ok(answer),
     };
-    Ok(if emails::verify(context, &key).await? {
-        dialect.sentence("ok")
-    } else {
-        dialect.not_found()
-    })
+    verified(context, dialect, &key).await
 }
 
 async fn open_verification(
@@ -257,7 +253,11 @@ async fn open_verification(
         return Ok(dialect.not_found());
     }
     let key = ask.id.unwrap_or_default().replace("%3A", ":").replace("%3a", ":");
-    Ok(if emails::verify(context, &key).await? {
+    verified(context, dialect, &key).await
+}
+
+async fn verified(context: &Context, dialect: &DjRestAuth, key: &str) -> Result<Answer, Error> {
+    Ok(if emails::verify(context, key).await? {
         dialect.sentence("ok")
     } else {
         dialect.not_found()
