@@ -1,8 +1,9 @@
-//! What everything stands on: time, randomness, secrets, digests and encodings. Imports nothing of ours.
+//! What everything stands on: time, randomness, secrets, digests, encodings and path patterns. Imports nothing of ours.
 
 pub mod clock;
 pub mod digest;
 pub mod encode;
+pub mod pattern;
 pub mod random;
 pub mod seal;
 pub mod secret;
