@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::account::account::AccountId;
 use crate::account::breached::BreachedList;
@@ -23,7 +23,7 @@ use crate::account::rules::PasswordRules;
 use crate::account::throttle::{Limit, Subjects, ThrottleRules};
 use crate::app::mail::MailPlan;
 use crate::background::{self, Background};
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::random::Random;
 use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
@@ -34,6 +34,7 @@ use crate::dialect::metax::Metax;
 use crate::dialect::simplejwt::SimpleJwt;
 use crate::dialect::words::{CURRENT, PINNED, Words};
 use crate::dialect::{Answer, Dialect, drf};
+use crate::flow::key_schedule::KeySchedule;
 use crate::flow::keys::KeyRoom;
 use crate::flow::{AccountRules, Context, LayoutRules, Throttle};
 use crate::gate::answer::{self, Documents};
@@ -196,6 +197,34 @@ impl Plan {
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// When what happens to signing keys.
+    #[must_use]
+    pub const fn key_schedule(&self) -> KeySchedule {
+        let keys = &self.settings.keys;
+        let rotation = if keys.rotation.is_zero() { None } else { Some(keys.rotation) };
+        KeySchedule { rotation, publish_ahead: keys.publish_ahead, algorithm: self.algorithm }
+    }
+
+    /// For how long what a key has signed lives on at most. A little more, since instances hear one after
+    /// the other that a key has stopped signing, and by clocks that differ.
+    fn key_overlap(&self) -> Duration {
+        let expect = &self.expectations;
+        let longest =
+            expect.access_lifetime.max(expect.refresh_lifetime).saturating_add(expect.leeway);
+        Duration::from_secs(u64::try_from(longest).unwrap_or_default()) + Duration::from_mins(5)
+    }
+
+    /// What keys are kept with.
+    pub fn key_room<'a>(
+        &self,
+        store: &'a Store,
+        master: &'a MasterKey,
+        random: &'a dyn Random,
+        now: Timestamp,
+    ) -> KeyRoom<'a> {
+        KeyRoom { store, master, random, now, overlap: self.key_overlap() }
     }
 
     /// Sentences about settings that are right but not safe in production.
@@ -489,12 +518,7 @@ impl App {
         let master = plan.master_key(&store, random.as_ref()).await?;
         let hashing = plan.hashing(&store, Arc::clone(&random)).await?;
         let (ring, phantom) = {
-            let room = KeyRoom {
-                store: &store,
-                master: &master,
-                random: random.as_ref(),
-                now: clock.now(),
-            };
+            let room = plan.key_room(&store, &master, random.as_ref(), clock.now());
             plan.ensure_keys(&room).await?;
             let ring = room.ring(1).await.map_err(StartError::fault)?;
             (Arc::new(ring), plan.phantom_key(&room).await?)
@@ -535,6 +559,7 @@ impl App {
             refresh_grace: settings.tokens.refresh_grace,
             family_lifetime: (!family_lifetime.is_zero()).then_some(family_lifetime),
             longest_access: plan.longest_access,
+            key_overlap: plan.key_overlap(),
         });
         background::learn_dummy(&context).await.map_err(StartError::fault)?;
         let background = Arc::new(Background {
@@ -542,6 +567,8 @@ impl App {
             gate: Arc::clone(&gate),
             metrics: metrics.clone(),
             mail,
+            key_schedule: plan.key_schedule(),
+            ring: Mutex::default(),
         });
         hear_own_changes(&store, &background, wake);
 
@@ -1120,6 +1147,16 @@ impl Judge<'_> {
             && let Err(error) = MasterKey::parse(master.expose())
         {
             self.refuse("keys.master", error);
+        }
+        let keys = &settings.keys;
+        if !keys.rotation.is_zero() && keys.rotation < keys.publish_ahead * 2 {
+            self.refuse("keys.rotation", "at least twice keys.publish_ahead, or 0 for never");
+        }
+        if keys.publish_ahead < Duration::from_secs(1) {
+            self.refuse(
+                "keys.publish_ahead",
+                "at least 1s: instances must get to know a key before it signs",
+            );
         }
         for (name, value) in [
             ("keys.import", &settings.keys.import.0),

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::account::account::AccountId;
 use crate::account::password::most_common_parameters;
 use crate::base::clock::Timestamp;
 use crate::flow::Context;
-use crate::flow::keys::KeyRoom;
+use crate::flow::key_schedule::{KeySchedule, Step};
 use crate::gate::decide::Gate;
 use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
@@ -40,6 +40,17 @@ pub struct Background {
     pub metrics: Metrics,
     /// Sends what is in the outbox.
     pub mail: Arc<Worker>,
+    /// When what happens to signing keys.
+    pub key_schedule: KeySchedule,
+    /// Whether the key ring is behind the store.
+    pub ring: Mutex<RingInForce>,
+}
+
+/// What is known of the key ring in force.
+#[derive(Debug, Default)]
+pub struct RingInForce {
+    /// The last try to read it anew has failed: it may hold a key that was taken out of use.
+    is_stale: bool,
 }
 
 impl Background {
@@ -57,24 +68,22 @@ impl Background {
         }
     }
 
+    /// One after the other, so that no older ring takes the place of a newer one.
     async fn reload_ring(&self) {
+        let mut ring = self.ring.lock().await;
         let context = &self.context;
         let generation = context.ring.load().generation() + 1;
-        let room = KeyRoom {
-            store: &context.store,
-            master: &context.master,
-            random: context.random.as_ref(),
-            now: context.now(),
-        };
-        match room.ring(generation).await {
-            Ok(ring) => {
-                let ring = Arc::new(ring);
-                context.ring.store(Arc::clone(&ring));
-                self.gate.ring.store(ring);
+        match context.key_room().ring(generation).await {
+            Ok(new) => {
+                let new = Arc::new(new);
+                context.ring.store(Arc::clone(&new));
+                self.gate.ring.store(new);
+                ring.is_stale = false;
                 tracing::info!(generation, "the key ring was read anew");
             }
             Err(error) => {
-                tracing::error!(%error, "the key ring could not be read; the old one goes on");
+                ring.is_stale = true;
+                tracing::error!(%error, "the key ring could not be read; the old one goes on until it can");
             }
         }
     }
@@ -121,8 +130,33 @@ impl Background {
         for change in feed.read(store).await? {
             self.apply(change).await;
         }
+        if self.ring.lock().await.is_stale {
+            self.reload_ring().await;
+        }
         *version = current;
         Ok(())
+    }
+
+    /// Lets keys follow their calendar until `stop` turns true.
+    pub async fn rotate(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(self.key_schedule.interval());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            self.rotate_now().await;
+        }
+    }
+
+    /// Takes the steps of the calendar of keys that are due.
+    pub async fn rotate_now(&self) {
+        let context = &self.context;
+        match self.key_schedule.keep(&context.key_room(), &context.random).await {
+            Ok(steps) => steps.iter().for_each(tell),
+            Err(error) => tracing::error!(%error, "signing keys do not follow their calendar"),
+        }
     }
 
     /// Sweeps, and refreshes what is learnt from the store, until `stop` turns true.
@@ -158,6 +192,21 @@ impl Background {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         changes::sweep(&context.store, now.minus(KEEP_CHANGES)).await
+    }
+}
+
+fn tell(step: &Step) {
+    match step {
+        Step::Published { id, signs_at } => {
+            tracing::info!(key = id, signs_at = signs_at.rfc3339(), "a signing key is published");
+        }
+        Step::Signs(id) => tracing::info!(key = id, "another signing key signs"),
+        Step::Retired(ids) => {
+            tracing::info!(
+                keys = ids.join(" "),
+                "nothing that these keys signed lives on: retired"
+            );
+        }
     }
 }
 

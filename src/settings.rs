@@ -142,6 +142,12 @@ group! {
         /// A key to sign with that another service has used: `hs256:` and the secret (Django's `SECRET_KEY`,
         /// say), or a PEM, its text or its path. Imported at the first start; old tokens go on working.
         @secret import: Optional<Secret<String>> = "";
+        /// How long a key signs before the next one does, by itself and with nobody signed out. An imported
+        /// key is left alone, since others hold it too: `avain key rotate` moves on from it. 0: never.
+        rotation: Duration = "90d";
+        /// How long before it signs the next key stands in the key set, so that other services which keep a
+        /// copy get to know it.
+        publish_ahead: Duration = "1d";
     }
 }
 

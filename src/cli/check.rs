@@ -10,7 +10,6 @@ use crate::app::{Plan, StartError};
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::random::SystemRandom;
 use crate::cli::{Failure, complain, say, say_json};
-use crate::flow::keys::KeyRoom;
 use crate::settings::Settings;
 use crate::store::migrate::{self, Status};
 use crate::store::options::EngineKind;
@@ -107,8 +106,7 @@ async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Sta
     if !stored.is_empty() && plan.ensure_master_key().is_ok() {
         let random = SystemRandom::new();
         let master = plan.master_key(&store, &random).await?;
-        let room =
-            KeyRoom { store: &store, master: &master, random: &random, now: SystemClock.now() };
+        let room = plan.key_room(&store, &master, &random, SystemClock.now());
         room.ring(0).await.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
     }
     store.close().await;

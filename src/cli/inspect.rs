@@ -12,7 +12,6 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::encode::unbase64url_vec;
 use crate::cli::{Failure, Tools, say, say_json};
-use crate::flow::keys::KeyRoom;
 use crate::settings::Settings;
 use crate::store::{accounts, refresh_families};
 use crate::token::claims::Kind;
@@ -80,7 +79,7 @@ pub(super) async fn inspect(settings: Settings, args: InspectArgs) -> Result<Exi
 async fn judge(tools: &Tools, presented: &str) -> Result<Result<(), String>, Failure> {
     let master = tools.plan.master_key(&tools.store, tools.random.as_ref()).await?;
     let now = tools.clock.now();
-    let room = KeyRoom { store: &tools.store, master: &master, random: tools.random.as_ref(), now };
+    let room = tools.plan.key_room(&tools.store, &master, tools.random.as_ref(), now);
     tools.plan.ensure_keys(&room).await?;
     let ring: KeyRing = room.ring(0).await.map_err(Failure::fault)?;
     let mut scratch = Box::<Scratch>::default();

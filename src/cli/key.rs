@@ -1,27 +1,31 @@
 //! `avain key …`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
 
 use crate::base::clock::Timestamp;
 use crate::cli::{Failure, Tools, say, say_json};
-use crate::flow::keys::{KeyRoom, KeysError};
+use crate::flow::keys::{KeyRoom, KeysError, Succeeded};
 use crate::settings::Settings;
-use crate::store::signing_keys::Purpose;
+use crate::store::signing_keys::{KeyState, Purpose};
 use crate::token::algorithm::Algorithm;
 use crate::token::key::{KeyId, SigningKey};
 
+/// How long running instances need at most to hear of a new key, and to verify with it.
+const HEARD: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
-    /// List all keys: id, algorithm, and whether they sign, verify, or are retired.
+    /// List all keys: id, algorithm, and whether they are published, sign, verify, or are retired.
     List {
         /// Print JSON, one object a line.
         #[arg(long)]
         json: bool,
     },
-    /// Make a key that verifies; it signs once `avain key rotate ID` says so.
+    /// Make a key and publish it in the key set; it signs once `avain key rotate ID` says so.
     Generate {
         /// `HS256`, `RS256`, `ES256` or `EdDSA`; without it the setting tokens.algorithm.
         #[arg(long)]
@@ -39,7 +43,8 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         verify_only: bool,
     },
-    /// Sign with another key from now on; the one before goes on verifying until it is retired.
+    /// Sign with another key from now on. Nobody is signed out: the one before verifies until nothing that it
+    /// signed lives on, and is retired then (an imported one: when you say so).
     Rotate {
         /// The key to sign with; without it a new one is made.
         #[arg(allow_hyphen_values = true)]
@@ -54,9 +59,21 @@ pub(super) enum KeyCommand {
         #[arg(allow_hyphen_values = true)]
         id: String,
     },
+    /// In an emergency: end everything that a key has signed, also the one that signs. Whoever was signed in
+    /// by it signs in again.
+    Kill {
+        /// Its id.
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// The algorithm of the key in its place, where one must be made; without it the setting
+        /// tokens.algorithm.
+        #[arg(long)]
+        algorithm: Option<String>,
+    },
     /// Print what the backend needs to read phantom tokens: the secret (HS256) or the public key (RS256).
     Phantom,
-    /// Print the public half of a key as PEM.
+    /// Print the public half of a key as PEM. Who keeps a copy must get the next one before it signs: better
+    /// have them read the key set (see README.md).
     Public {
         /// Its id; without it the key that signs.
         #[arg(allow_hyphen_values = true)]
@@ -67,19 +84,14 @@ pub(super) enum KeyCommand {
 pub(super) async fn key(settings: Settings, command: KeyCommand) -> Result<ExitCode, Failure> {
     let tools = Tools::open(settings).await?;
     let master = tools.plan.master_key(&tools.store, tools.random.as_ref()).await?;
-    let room = KeyRoom {
-        store: &tools.store,
-        master: &master,
-        random: tools.random.as_ref(),
-        now: tools.clock.now(),
-    };
+    let room = tools.plan.key_room(&tools.store, &master, tools.random.as_ref(), tools.clock.now());
     match command {
         KeyCommand::List { json } => list(&room, json).await?,
         KeyCommand::Generate { algorithm } => {
             let key = generate(&tools, &room, algorithm.as_deref())?;
             room.keep(Purpose::Token, &key, false).await.map_err(failure)?;
             say(&format!(
-                "Key {} verifies; `avain key rotate {}` signs with it.",
+                "Key {} is published; `avain key rotate {}` signs with it.",
                 key.id(),
                 key.id()
             ))?;
@@ -98,17 +110,29 @@ pub(super) async fn key(settings: Settings, command: KeyCommand) -> Result<ExitC
         }
         KeyCommand::Rotate { id, algorithm } => {
             let id = match id {
-                Some(id) => {
-                    KeyId::parse(&id).ok_or_else(|| Failure::usage(format!("{id} is no key id")))?
-                }
+                Some(id) => key_id(&id)?,
                 None => {
                     let key = generate(&tools, &room, algorithm.as_deref())?;
                     room.keep(Purpose::Token, &key, false).await.map_err(failure)?;
+                    // Running instances verify with it before the first of them signs with it.
+                    tokio::time::sleep(HEARD).await;
                     key.id().clone()
                 }
             };
-            room.sign_with(Purpose::Token, &id).await.map_err(failure)?;
-            say(&format!("Key {id} signs from now on."))?;
+            match room.sign_with(Purpose::Token, &id).await.map_err(failure)? {
+                Succeeded::Now => say(&format!("Key {id} signs from now on."))?,
+                Succeeded::Before => {
+                    say(&format!("Key {id} signs already; nothing is changed."))?;
+                }
+            }
+        }
+        KeyCommand::Kill { id, algorithm } => {
+            let algorithm = algorithm_named(&tools, algorithm.as_deref())?;
+            let successor = room.kill(&key_id(&id)?, algorithm).await.map_err(failure)?;
+            say(&format!("Key {id} is out of use; everything that it signed is refused."))?;
+            if let Some(successor) = successor {
+                say(&format!("Key {successor} signs in its place."))?;
+            }
         }
         KeyCommand::Retire { id } => {
             room.retire(&id).await.map_err(failure)?;
@@ -154,11 +178,20 @@ async fn list(room: &KeyRoom<'_>, as_json: bool) -> Result<(), Failure> {
                 "state": key.state.as_str(),
                 "created_at": created,
                 "imported_at": imported,
+                "signs_at": key.signs_at.map(Timestamp::rfc3339),
+                "retires_at": key.retires_at.map(Timestamp::rfc3339),
             }))?;
         } else {
             let imported = if imported.is_some() { "  imported" } else { "" };
+            let planned = match (key.state, key.signs_at, key.retires_at) {
+                (KeyState::Published, Some(moment), _) => {
+                    format!("  signs at {}", moment.rfc3339())
+                }
+                (KeyState::Verifying, _, Some(moment)) => format!("  until {}", moment.rfc3339()),
+                _ => String::new(),
+            };
             say(&format!(
-                "{:<44} {:<8} {:<6} {:<10} {created}{imported}",
+                "{:<44} {:<8} {:<6} {:<10} {created}{imported}{planned}",
                 key.id,
                 key.purpose.as_str(),
                 key.algorithm,
@@ -174,13 +207,17 @@ fn generate(
     room: &KeyRoom<'_>,
     algorithm: Option<&str>,
 ) -> Result<SigningKey, Failure> {
-    let algorithm = match algorithm {
-        Some(name) => Algorithm::parse(name).ok_or_else(|| {
-            Failure::usage(format!("{name} is none of HS256, RS256, ES256, EdDSA"))
-        })?,
-        None => tools.plan.algorithm(),
-    };
-    Ok(SigningKey::generate(algorithm, room.random))
+    Ok(SigningKey::generate(algorithm_named(tools, algorithm)?, room.random))
+}
+
+fn algorithm_named(tools: &Tools, name: Option<&str>) -> Result<Algorithm, Failure> {
+    let Some(name) = name else { return Ok(tools.plan.algorithm()) };
+    Algorithm::parse(name)
+        .ok_or_else(|| Failure::usage(format!("{name} is none of HS256, RS256, ES256, EdDSA")))
+}
+
+fn key_id(text: &str) -> Result<KeyId, Failure> {
+    KeyId::parse(text).ok_or_else(|| Failure::usage(format!("{text} is no key id")))
 }
 
 fn failure(error: KeysError) -> Failure {

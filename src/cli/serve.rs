@@ -65,6 +65,7 @@ async fn run(plan: Plan) -> Result<ExitCode, Failure> {
         };
     }
     let heard = tokio::spawn(Arc::clone(&app.background).hear(app.feed, stopping.clone()));
+    let rotating = tokio::spawn(Arc::clone(&app.background).rotate(stopping.clone()));
     let tidied = tokio::spawn(Arc::clone(&app.background).tidy(stopping));
     // Mail stops last: what is asked while requests drain is still sent.
     let (stop_mail, mail_stopping) = watch::channel(false);
@@ -91,6 +92,7 @@ async fn run(plan: Plan) -> Result<ExitCode, Failure> {
     }
     operations.abort_all();
     heard.abort();
+    rotating.abort();
     tidied.abort();
     app.service.context.store.close().await;
     tracing::info!("stopped");

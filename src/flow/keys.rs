@@ -1,11 +1,13 @@
-//! Signing keys: made at the first start, imported, rotated, retired; kept sealed in the store.
+//! Signing keys: made at the first start, imported, rotated, retired, killed; kept sealed in the store.
+//! What happens to them by itself is told in [`crate::flow::key_schedule`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::base::seal::{MasterKey, SealError};
-use crate::store::signing_keys::{self, KeyState, Purpose, StoredKey};
+use crate::store::signing_keys::{self, KeyState, Purpose, StoredKey, Succession};
 use crate::store::{Store, StoreError};
 use crate::token::algorithm::Algorithm;
 use crate::token::key::{KeyId, SigningKey};
@@ -58,6 +60,8 @@ pub struct KeyRoom<'a> {
     pub random: &'a dyn Random,
     /// The moment.
     pub now: Timestamp,
+    /// For how long what a key has signed lives on at most.
+    pub overlap: Duration,
 }
 
 /// A key as `avain key list` shows it: no private part.
@@ -69,12 +73,25 @@ pub struct KeySummary {
     pub purpose: Purpose,
     /// Its algorithm.
     pub algorithm: String,
-    /// Whether it signs, verifies, or neither.
+    /// Whether it waits to sign, signs, verifies, or none of these.
     pub state: KeyState,
     /// When it was imported, if it was.
     pub imported_at: Option<Timestamp>,
     /// When it came into the store.
     pub created_at: Timestamp,
+    /// When the schedule lets it sign, while it is published for that.
+    pub signs_at: Option<Timestamp>,
+    /// When it is retired by itself.
+    pub retires_at: Option<Timestamp>,
+}
+
+/// What came of asking for another key to sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Succeeded {
+    /// It signs from now on.
+    Now,
+    /// It did already.
+    Before,
 }
 
 impl KeyRoom<'_> {
@@ -88,19 +105,22 @@ impl KeyRoom<'_> {
     ) -> Result<(), KeysError> {
         let stored = signing_keys::all(self.store).await?;
         let mut of_purpose = stored.iter().filter(|key| key.purpose == purpose);
-        if let Some(key) = import {
-            if !of_purpose.any(|stored| stored.id == key.id().as_str()) {
-                self.add(purpose, key, true).await?;
+        // Several instances may start at once: the store admits one, the others lose, and go on with it.
+        let made = if let Some(key) = import {
+            if of_purpose.any(|stored| stored.id == key.id().as_str()) {
+                return Ok(());
             }
-        } else if !of_purpose.any(|stored| stored.state == KeyState::Signing) {
+            self.add(purpose, key, true).await
+        } else if of_purpose.any(|stored| stored.state == KeyState::Signing) {
+            return Ok(());
+        } else {
             let key = SigningKey::generate(algorithm, self.random);
-            // Several instances may start at once: the store admits one signing key, the others lose.
-            match self.create(purpose, &key, KeyState::Signing, false).await {
-                Ok(()) | Err(KeysError::Refused(_)) => {}
-                Err(error) => return Err(error),
-            }
+            self.create(purpose, &key, KeyState::Signing, None, false).await
+        };
+        match made {
+            Ok(()) | Err(KeysError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// Puts a key into the store and lets it sign from now on; the one before goes on verifying.
@@ -111,25 +131,92 @@ impl KeyRoom<'_> {
         imported: bool,
     ) -> Result<(), KeysError> {
         self.keep(purpose, key, imported).await?;
-        self.sign_with(purpose, key.id()).await
+        self.sign_with(purpose, key.id()).await.map(drop)
     }
 
-    /// Puts a key into the store that verifies and does not sign yet.
+    /// Puts a key into the store that does not sign yet: one that others may get to know, or one that
+    /// verifies what another service has signed.
     pub async fn keep(
         &self,
         purpose: Purpose,
         key: &SigningKey,
         imported: bool,
     ) -> Result<(), KeysError> {
-        self.create(purpose, key, KeyState::Verifying, imported).await
+        let state = if imported { KeyState::Verifying } else { KeyState::Published };
+        self.create(purpose, key, state, None, imported).await
     }
 
-    /// Lets a stored key sign from now on.
-    pub async fn sign_with(&self, purpose: Purpose, id: &KeyId) -> Result<(), KeysError> {
-        if signing_keys::sign_with(self.store, purpose, id.as_str(), self.now).await? {
-            Ok(())
+    /// Publishes the key that the schedule lets sign at `signs_at`. One is next at most.
+    pub(super) async fn publish(
+        &self,
+        key: &SigningKey,
+        signs_at: Timestamp,
+    ) -> Result<(), KeysError> {
+        self.create(Purpose::Token, key, KeyState::Published, Some(signs_at), false).await
+    }
+
+    /// Lets a stored key sign from now on. The one before verifies until nothing that it signed lives on,
+    /// and then is retired; an imported one verifies until somebody retires it, since what was signed
+    /// elsewhere may live longer.
+    pub async fn sign_with(&self, purpose: Purpose, id: &KeyId) -> Result<Succeeded, KeysError> {
+        let stored = signing_keys::all(self.store).await?;
+        let signing = signing_key(&stored, purpose);
+        let from = signing.map(|key| key.id.as_str());
+        if from == Some(id.as_str()) {
+            return Ok(Succeeded::Before);
+        }
+        let succession = self.succession(purpose, from, id.as_str());
+        if signing_keys::succeed(self.store, &succession, self.now).await? {
+            Ok(Succeeded::Now)
         } else {
             Err(KeysError::Refused(format!("there is no key {id} that verifies and could sign")))
+        }
+    }
+
+    pub(super) fn succession<'k>(
+        &self,
+        purpose: Purpose,
+        from: Option<&'k str>,
+        to: &'k str,
+    ) -> Succession<'k> {
+        Succession { purpose, from, to, retires_at: self.now.plus(self.overlap) }
+    }
+
+    /// Takes a key for tokens out of use at once, also the one that signs: then the published key, else a
+    /// new one of `algorithm`, takes its place. Everything that the killed key has signed ends: whoever has
+    /// only that signs in again. Gives the id of the key that has taken its place, where one had to.
+    pub async fn kill(&self, id: &KeyId, algorithm: Algorithm) -> Result<Option<KeyId>, KeysError> {
+        let stored = signing_keys::all(self.store).await?;
+        if stored.iter().any(|key| key.purpose == Purpose::Phantom && key.id == id.as_str()) {
+            return Err(KeysError::Refused(format!(
+                "key {id} is for phantom tokens, which only the backend reads: give gate.phantom_key another \
+                 one, and the backend too"
+            )));
+        }
+        if signing_key(&stored, Purpose::Token).is_none_or(|key| key.id != id.as_str()) {
+            if signing_keys::retire(self.store, id.as_str(), self.now).await? {
+                return Ok(None);
+            }
+            return Err(KeysError::Refused(format!("there is no key {id} in use")));
+        }
+        let published = stored
+            .iter()
+            .find(|key| key.purpose == Purpose::Token && key.state == KeyState::Published)
+            .and_then(|key| KeyId::parse(&key.id));
+        let successor = match published {
+            Some(published) => published,
+            None => {
+                let key = SigningKey::generate(algorithm, self.random);
+                self.keep(Purpose::Token, &key, false).await?;
+                key.id().clone()
+            }
+        };
+        let succession = self.succession(Purpose::Token, Some(id.as_str()), successor.as_str());
+        if signing_keys::kill(self.store, &succession, self.now).await? {
+            Ok(Some(successor))
+        } else {
+            let why = format!("key {id} has stopped signing meanwhile: ask once more");
+            Err(KeysError::Refused(why))
         }
     }
 
@@ -156,6 +243,8 @@ impl KeyRoom<'_> {
                 state: key.state,
                 imported_at: key.imported_at,
                 created_at: key.created_at,
+                signs_at: key.signs_at,
+                retires_at: key.retires_at,
             })
             .collect())
     }
@@ -184,12 +273,9 @@ impl KeyRoom<'_> {
     /// The key that signs phantom tokens.
     pub async fn phantom(&self) -> Result<SigningKey, KeysError> {
         let stored = signing_keys::all(self.store).await?;
-        let found = stored
-            .iter()
-            .find(|key| key.purpose == Purpose::Phantom && key.state == KeyState::Signing)
-            .ok_or_else(|| {
-                KeysError::Refused("there is no key for phantom tokens yet".to_owned())
-            })?;
+        let found = signing_key(&stored, Purpose::Phantom).ok_or_else(|| {
+            KeysError::Refused("there is no key for phantom tokens yet".to_owned())
+        })?;
         self.open(found)
     }
 
@@ -198,6 +284,7 @@ impl KeyRoom<'_> {
         purpose: Purpose,
         key: &SigningKey,
         state: KeyState,
+        signs_at: Option<Timestamp>,
         imported: bool,
     ) -> Result<(), KeysError> {
         let id = key.id().as_str().to_owned();
@@ -212,6 +299,9 @@ impl KeyRoom<'_> {
             sealed,
             imported_at: imported.then_some(self.now),
             created_at: self.now,
+            signs_at,
+            signed_since: (state == KeyState::Signing).then_some(self.now),
+            retires_at: None,
         };
         if signing_keys::create(self.store, &stored).await? {
             Ok(())
@@ -234,6 +324,11 @@ impl KeyRoom<'_> {
         })?;
         Ok(SigningKey::from_stored(algorithm, opened.expose())?)
     }
+}
+
+/// The key of `purpose` that signs.
+pub(super) fn signing_key(stored: &[StoredKey], purpose: Purpose) -> Option<&StoredKey> {
+    stored.iter().find(|key| key.purpose == purpose && key.state == KeyState::Signing)
 }
 
 /// What a sealed key is bound to, so that one row's cannot be put into another's place.

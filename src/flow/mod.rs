@@ -8,6 +8,7 @@ pub mod change_email;
 pub mod change_password;
 pub mod change_username;
 pub mod emails;
+pub mod key_schedule;
 pub mod keys;
 pub mod links;
 pub mod log_in;
@@ -35,6 +36,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::random::Random;
 use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
+use crate::flow::keys::KeyRoom;
 use crate::mail::Mailer;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -277,6 +279,8 @@ pub struct Context {
     pub family_lifetime: Option<Duration>,
     /// The longest life of an access token under any layout.
     pub longest_access: Duration,
+    /// For how long what a key has signed lives on at most.
+    pub key_overlap: Duration,
 }
 
 /// Shows nothing: it holds everything.
@@ -291,6 +295,18 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What keys are kept with.
+    #[must_use]
+    pub fn key_room(&self) -> KeyRoom<'_> {
+        KeyRoom {
+            store: &self.store,
+            master: &self.master,
+            random: self.random.as_ref(),
+            now: self.now(),
+            overlap: self.key_overlap,
+        }
     }
 
     /// When a family that begins at `begun_at` ends at the latest.

@@ -40,6 +40,8 @@ pub enum KeyError {
     RsaFactorable,
     /// A point that is not on the curve.
     NotOnCurve,
+    /// An Ed25519 key under which anybody can forge signatures.
+    SmallOrder,
     /// The private and the public half do not belong together.
     Mismatch,
     /// A P-256 key without its public half.
@@ -107,6 +109,10 @@ impl fmt::Display for KeyError {
             ),
             Self::NotOnCurve => f.write_str(
                 "the public key is not a point of its curve: it is damaged or forged, get it again",
+            ),
+            Self::SmallOrder => f.write_str(
+                "the Ed25519 key is a point of small order, under which anybody can forge \
+                 signatures: it is forged, get the right one",
             ),
             Self::Mismatch => f.write_str(
                 "the private and the public half of the key do not belong together: generate a new \

@@ -17,6 +17,7 @@ pub mod authenticated;
 pub mod claims;
 pub mod credential;
 mod der;
+mod ed25519;
 pub mod issue;
 mod jwk;
 mod key_import;

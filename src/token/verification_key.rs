@@ -12,7 +12,7 @@ use ring::signature::{
 use super::algorithm::Algorithm;
 use super::key::KeyId;
 use super::key_error::KeyError;
-use super::{jwk, key_import, p256, pem, pkcs8, rsa};
+use super::{ed25519, jwk, key_import, p256, pem, pkcs8, rsa};
 
 /// A key that verifies signatures of one algorithm.
 #[derive(Clone)]
@@ -133,6 +133,9 @@ impl VerificationKey {
     /// An Ed25519 key from its 32 bytes.
     pub(super) fn from_ed25519(public: &[u8]) -> Result<Self, KeyError> {
         let public: [u8; 32] = public.try_into().map_err(|_| KeyError::Malformed("Ed25519 key"))?;
+        if ed25519::has_small_order(&public) {
+            return Err(KeyError::SmallOrder);
+        }
         Ok(Self::named(Material::Ed25519(UnparsedPublicKey::new(&ED25519, public))))
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use avain::account::account::AccountId;
 use avain::account::password::StoredPassword;
 use avain::app::{App, Plan};
+use avain::background::Background;
 use avain::base::clock::{Clock, ManualClock, Timestamp};
 use avain::base::random::SystemRandom;
 use avain::base::secret::Secret;
@@ -113,6 +114,7 @@ pub(crate) fn plan(database: &Database, settings: &[(&str, &str)]) -> Plan {
 /// A running service.
 pub(crate) struct TestService {
     pub(crate) service: Arc<Service>,
+    pub(crate) background: Arc<Background>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) address: SocketAddr,
     pub(crate) database: Database,
@@ -164,7 +166,8 @@ impl TestService {
         ));
         let mut beside = JoinSet::new();
         beside.spawn(Arc::clone(&app.background).hear(app.feed, stopping));
-        Self { service, clock, address, database, stop, serving, beside }
+        let background = app.background;
+        Self { service, background, clock, address, database, stop, serving, beside }
     }
 
     /// Tells the service to stop, as SIGTERM does.

@@ -26,6 +26,7 @@ mod client;
 mod drain;
 mod harness;
 mod jwt;
+mod keys;
 mod revocation;
 mod routes;
 #[path = "../support/mod.rs"]

@@ -147,12 +147,7 @@ async fn a_retired_key_ends_what_it_signed(engine: Engine) {
     assert!(service.admits(&pair.bearer()).await);
     let old = service.service.context.ring.load().signing().id().clone();
     let context = &service.service.context;
-    let room = avain::flow::keys::KeyRoom {
-        store: service.store(),
-        master: &context.master,
-        random: context.random.as_ref(),
-        now: service.now(),
-    };
+    let room = context.key_room();
     let random = context.random.as_ref();
     let new =
         avain::token::key::SigningKey::generate(avain::token::algorithm::Algorithm::EdDsa, random);

@@ -70,7 +70,7 @@ on_every_engine! {
         one_of_twenty_keys_is_kept;
     refresh_families: what_is_begun_is_found rotation_asks_for_the_token_in_force
         one_of_twenty_rotations_wins an_end_is_told_once_and_stays sweeping_takes_what_has_expired;
-    signing_keys: one_signs_for_each_purpose rotating_and_retiring one_of_twenty_first_keys_signs;
+    signing_keys: one_signs_for_each_purpose rotating_and_retiring a_killed_key_is_replaced_in_one_step one_of_twenty_next_keys_is_published one_of_twenty_first_keys_signs;
     changes: a_feed_begins_when_it_is_opened none_of_many_is_missed a_late_commit_is_not_missed
         sweeping_forgets_the_old an_unknown_kind_is_a_fault;
 }

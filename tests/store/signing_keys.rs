@@ -2,7 +2,7 @@
 
 use avain::base::clock::Timestamp;
 use avain::store::changes::{Change, Feed};
-use avain::store::signing_keys::{self, KeyState, Purpose, StoredKey};
+use avain::store::signing_keys::{self, KeyState, Purpose, StoredKey, Succession};
 
 use crate::harness::{Database, NOW};
 
@@ -15,7 +15,16 @@ fn key(id: &str, purpose: Purpose, state: KeyState) -> StoredKey {
         sealed: vec![0, 255, 7],
         imported_at: None,
         created_at: NOW,
+        signs_at: None,
+        signed_since: (state != KeyState::Published).then_some(NOW),
+        retires_at: None,
     }
+}
+
+const LATER: Timestamp = Timestamp::from_seconds(NOW.seconds() + 1000);
+
+fn succession<'a>(from: Option<&'a str>, to: &'a str) -> Succession<'a> {
+    Succession { purpose: Purpose::Token, from, to, retires_at: LATER }
 }
 
 pub(crate) async fn one_signs_for_each_purpose(database: Database) {
@@ -48,7 +57,7 @@ pub(crate) async fn one_signs_for_each_purpose(database: Database) {
 
 pub(crate) async fn rotating_and_retiring(database: Database) {
     let store = database.migrated().await;
-    for (id, state) in [("a", KeyState::Signing), ("b", KeyState::Verifying)] {
+    for (id, state) in [("a", KeyState::Signing), ("b", KeyState::Published)] {
         let created = signing_keys::create(&store, &key(id, Purpose::Token, state)).await;
         assert_eq!(created, Ok(true));
     }
@@ -57,29 +66,83 @@ pub(crate) async fn rotating_and_retiring(database: Database) {
         keys.iter().map(|key| key.state).collect::<Vec<_>>()
     };
     let mut feed = Feed::open(&store).await.expect("it opens");
-    let sign_with = async |purpose, id| {
-        signing_keys::sign_with(&store, purpose, id, NOW).await.expect("it runs")
+    let succeed = async |from, to| {
+        signing_keys::succeed(&store, &succession(from, to), NOW).await.expect("it runs")
     };
-    for (purpose, id) in [(Purpose::Token, "x"), (Purpose::Phantom, "b")] {
-        assert!(!sign_with(purpose, id).await, "{id}");
+    for (from, to) in [(Some("a"), "x"), (Some("b"), "a"), (None, "b"), (Some("x"), "b")] {
+        assert!(!succeed(from, to).await, "{from:?} {to}");
         assert_eq!(
             states().await,
-            [KeyState::Signing, KeyState::Verifying],
+            [KeyState::Signing, KeyState::Published],
             "nothing is half done"
         );
     }
     let retire = async |id| signing_keys::retire(&store, id, NOW).await.expect("it runs");
     assert!(!retire("a").await, "the key that signs stays");
     assert_eq!(feed.read(&store).await, Ok(vec![]));
-    assert!(sign_with(Purpose::Token, "b").await);
+    assert!(succeed(Some("a"), "b").await);
     assert_eq!(states().await, [KeyState::Verifying, KeyState::Signing]);
-    assert!(retire("a").await);
+    let all = signing_keys::all(&store).await.expect("it runs");
+    let dates: Vec<_> = all.iter().map(|key| (key.signed_since, key.retires_at)).collect();
+    assert_eq!(dates, [(Some(NOW), Some(LATER)), (Some(NOW), None)]);
+    assert_eq!(signing_keys::retire_due(&store, NOW).await, Ok(vec![]));
+    assert_eq!(feed.read(&store).await, Ok(vec![Change::Keys]));
+    assert_eq!(signing_keys::retire_due(&store, LATER).await, Ok(vec!["a".to_owned()]));
     assert!(!retire("a").await);
-    assert!(!sign_with(Purpose::Token, "a").await, "a retired key stays retired");
-    assert_eq!(feed.read(&store).await, Ok(vec![Change::Keys; 2]));
+    assert!(!succeed(Some("b"), "a").await, "a retired key stays retired");
+    assert_eq!(feed.read(&store).await, Ok(vec![Change::Keys]));
     assert_eq!(states().await, [KeyState::Retired, KeyState::Signing]);
     let in_use = signing_keys::all(&store).await.expect("it runs");
     assert_eq!(in_use.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+pub(crate) async fn a_killed_key_is_replaced_in_one_step(database: Database) {
+    let store = database.migrated().await;
+    for (id, state) in [("a", KeyState::Signing), ("b", KeyState::Published)] {
+        let created = signing_keys::create(&store, &key(id, Purpose::Token, state)).await;
+        assert_eq!(created, Ok(true));
+    }
+    let kill = async |from, to| {
+        signing_keys::kill(&store, &succession(from, to), NOW).await.expect("it runs")
+    };
+    for (from, to) in [(Some("a"), "x"), (Some("b"), "a"), (None, "b")] {
+        assert!(!kill(from, to).await, "{from:?} {to}");
+    }
+    let mut feed = Feed::open(&store).await.expect("it opens");
+    assert!(kill(Some("a"), "b").await);
+    assert_eq!(feed.read(&store).await, Ok(vec![Change::Keys]));
+    let keys = signing_keys::list(&store).await.expect("it runs");
+    let states: Vec<_> = keys.iter().map(|key| key.state).collect();
+    assert_eq!(states, [KeyState::Retired, KeyState::Signing]);
+}
+
+/// The calendar runs on every instance; one key is next.
+pub(crate) async fn one_of_twenty_next_keys_is_published(database: Database) {
+    let store = database.migrated().await;
+    let signing = key("a", Purpose::Token, KeyState::Signing);
+    assert_eq!(signing_keys::create(&store, &signing).await, Ok(true));
+    let instances = (0..20).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let next = key(&format!("key{number}"), Purpose::Token, KeyState::Published);
+            let next = StoredKey { signs_at: Some(LATER), ..next };
+            let published = signing_keys::create(&store, &next).await.expect("no error");
+            let succession = succession(Some("a"), &next.id);
+            let signs = published
+                && signing_keys::succeed(&store, &succession, LATER).await.expect("no error");
+            (published, signs)
+        })
+    });
+    let mut done = Vec::new();
+    for instance in instances.collect::<Vec<_>>() {
+        done.push(instance.await.expect("no panic"));
+    }
+    // Once one signs the next may be published, but nothing takes the place of a key that signs no more.
+    assert_eq!(done.iter().filter(|(_, signs)| *signs).count(), 1, "{done:?}");
+    let keys = signing_keys::all(&store).await.expect("it runs");
+    let count = |state| keys.iter().filter(|key| key.state == state).count();
+    assert_eq!((count(KeyState::Signing), count(KeyState::Verifying)), (1, 1));
+    assert!(count(KeyState::Published) <= 1, "{keys:?}");
 }
 
 /// Several instances start at once on an empty database.

@@ -25,9 +25,11 @@ fn keys_are_made_rotated_and_retired() {
         let program = Program::new(engine);
         let made = program.run(&["key", "generate", "--algorithm", "EdDSA"]);
         let first = word(made.good(), 1);
-        assert_eq!(keys(&program), [(first.clone(), "verifying".to_owned())]);
+        assert_eq!(keys(&program), [(first.clone(), "published".to_owned())]);
         let rotated = program.run(&["key", "rotate", &first]);
         assert_eq!(rotated.good(), format!("Key {first} signs from now on.\n"));
+        let again = program.run(&["key", "rotate", &first]);
+        assert_eq!(again.good(), format!("Key {first} signs already; nothing is changed.\n"));
         let second = word(program.run(&["key", "rotate", "--algorithm", "ES256"]).good(), 1);
         let mut found = keys(&program);
         found.sort();
@@ -48,6 +50,42 @@ fn keys_are_made_rotated_and_retired() {
             .refused(64, "none is none of HS256");
         assert!(program.run(&["key", "public"]).good().starts_with("-----BEGIN PUBLIC KEY-----\n"));
         program.run(&["key", "public", "x"]).refused(1, "there is no key x in use");
+    }
+}
+
+#[test]
+fn a_key_is_killed_also_while_it_signs() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let program = Program::new(engine);
+        let first = word(program.run(&["key", "rotate"]).good(), 1);
+        let killed =
+            program.run(&["key", "kill", &first, "--algorithm", "ES256"]).good().to_owned();
+        let successor = word(killed.lines().last().expect("it says what signs"), 1);
+        assert_eq!(
+            killed,
+            format!(
+                "Key {first} is out of use; everything that it signed is refused.\n\
+                 Key {successor} signs in its place.\n"
+            )
+        );
+        let mut expected =
+            [(first.clone(), "retired".to_owned()), (successor.clone(), "signing".to_owned())];
+        expected.sort();
+        let mut found = keys(&program);
+        found.sort();
+        assert_eq!(found, expected);
+        let next = word(program.run(&["key", "generate"]).good(), 1);
+        program.run(&["key", "kill", &next]).good();
+        program.run(&["key", "kill", &first]).refused(1, "in use");
+        program.run(&["key", "kill", "no id!"]).refused(64, "no id! is no key id");
+        let next = word(program.run(&["key", "generate"]).good(), 1);
+        let killed = program.run(&["key", "kill", &successor]).good().to_owned();
+        assert!(killed.ends_with(&format!("Key {next} signs in its place.\n")), "{killed}");
+        program.run(&["key", "phantom"]).good();
+        let phantom = program.run(&["key", "list", "--json"]).json_lines();
+        let phantom = phantom.iter().find(|key| key["purpose"] == "phantom").expect("it is made");
+        let phantom = phantom["id"].as_str().expect("is text");
+        program.run(&["key", "kill", phantom]).refused(1, "is for phantom tokens");
     }
 }
 
