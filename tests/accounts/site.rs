@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use avain::account::account::{Account, AccountId};
@@ -21,14 +22,31 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::client::{Answer, Connection, Request};
+use crate::support::{CLUSTER, connect};
 
 pub(crate) const PASSWORD: &str = "Corr3ct-horse-9";
 const START: Timestamp = Timestamp::from_seconds(1_795_000_000);
 
-/// Runs one test.
-pub(crate) fn block_on(test: impl Future<Output = ()>) {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(2).enable_all().build().expect("a runtime starts").block_on(test);
+/// What a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// An empty database, for as long as `folder` or the cluster lives.
+    async fn fresh(self, folder: &TempDir) -> String {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        if self == Self::Sqlite {
+            return format!("sqlite:{}", folder.path().join("avain.db").display());
+        }
+        let name = format!("accounts_{}", MADE.fetch_add(1, Ordering::Relaxed));
+        let client = connect(CLUSTER.told("url")).await;
+        let made = client.batch_execute(&format!("CREATE DATABASE {name}")).await;
+        made.expect("a database can be made");
+        CLUSTER.url_of(&name)
+    }
 }
 
 /// A running service.
@@ -42,13 +60,16 @@ pub(crate) struct Site {
 
 impl Site {
     /// A service with these settings beside the usual ones.
-    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(engine: Engine, settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let path = |name: &str| folder.path().join(name).display().to_string();
         let mut overrides: Vec<String> = [
             ("passwords.algorithm", "pbkdf2_sha256"),
             ("passwords.pbkdf2_iterations", "1000"),
             ("database.durability", "normal"),
+            ("database.pool", "4"),
+            // On a busy machine everything takes longer, and that is no fault.
+            ("database.timeout", "20s"),
+            ("keys.master", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"),
             ("server.operations", ""),
             ("layouts.dj-rest-auth.enabled", "on"),
             ("site.domain", "front.example"),
@@ -57,8 +78,9 @@ impl Site {
         .chain(settings)
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-        overrides.push(format!("database.url=sqlite:{}", path("avain.db")));
-        overrides.push(format!("mail.transport=folder:{}", path("mails")));
+        overrides.push(format!("database.url={}", engine.fresh(&folder).await));
+        let mails = folder.path().join("mails");
+        overrides.push(format!("mail.transport=folder:{}", mails.display()));
         let settings = Settings::read(&Sources { overrides, ..Sources::default() });
         let plan = Plan::new(settings.expect("the settings are right")).expect("they make sense");
         let clock = Arc::new(ManualClock::new(START));
