@@ -33,7 +33,7 @@ use crate::dialect::djoser::{Djoser, Generation, Options as DjoserOptions};
 use crate::dialect::metax::Metax;
 use crate::dialect::simplejwt::SimpleJwt;
 use crate::dialect::words::{CURRENT, PINNED, Words};
-use crate::dialect::{Answer, Dialect, drf};
+use crate::dialect::{Answer, Dialect, LoginField, drf};
 use crate::flow::key_schedule::KeySchedule;
 use crate::flow::keys::KeyRoom;
 use crate::flow::{AccountRules, Context, LayoutRules, Throttle};
@@ -661,6 +661,7 @@ fn router(plan: &Plan) -> Result<Router, StartError> {
                 bearer_prefix: plan.settings.tokens.prefix.clone(),
             }),
             manner: tongue.manner.clone(),
+            login: login_field(&plan.settings),
             rules: Arc::new(rules.clone()),
         })
     });
@@ -754,7 +755,8 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
     let found = settings.layout(layout)?;
     let prefix = &settings.tokens.prefix;
     let words: &'static Words = if found.wording == "pinned" { &PINNED } else { &CURRENT };
-    let tokens: Arc<dyn Dialect> = Arc::new(SimpleJwt::new(words, prefix));
+    let login = login_field(settings);
+    let tokens: Arc<dyn Dialect> = Arc::new(SimpleJwt::new(words, prefix, login));
     let djoser = |generation| {
         let account = &settings.account;
         let djoser = Djoser {
@@ -764,6 +766,7 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
                 retype_username: account.retype_username,
                 show_unknown: account.show_unknown,
                 require_names: account.require_names,
+                login,
             },
         };
         let mut schemes = vec![Scheme::Token];
@@ -801,7 +804,8 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
             };
             let dialect = DjRestAuth {
                 mode,
-                by_username: account.dj_rest_auth_usernames,
+                by_username: account.dj_rest_auth_usernames && login == LoginField::Username,
+                login,
                 expirations: account.dj_rest_auth_expirations,
                 old_password: account.dj_rest_auth_old_password,
                 challenge,
@@ -824,6 +828,11 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
     })
 }
 
+/// What accounts sign in with.
+fn login_field(settings: &Settings) -> LoginField {
+    if settings.account.email_login { LoginField::Email } else { LoginField::Username }
+}
+
 /// What the site wants of accounts.
 fn account_rules(settings: &Settings, passwords: PasswordRules) -> AccountRules {
     let account = &settings.account;
@@ -836,6 +845,7 @@ fn account_rules(settings: &Settings, passwords: PasswordRules) -> AccountRules 
         confirm_username: account.confirm_username,
         end_keys_on_password_change: account.end_keys_on_password_change,
         unique_email: account.unique_email,
+        email_login: account.email_login,
         confirm_email_change: account.email_change == "confirm",
         confirm_on_get: account.confirm_on_get,
         link_lifetime: account.link_lifetime,
@@ -1079,6 +1089,11 @@ impl Judge<'_> {
             &settings.account.email_change,
             &["immediate", "confirm"],
         );
+        if settings.account.email_login && !settings.account.unique_email {
+            let why =
+                "whose account an address is must be certain: set account.unique_email = true";
+            self.refuse("account.email_login", why);
+        }
         let modes = ["key", "jwt", "cookie"];
         self.one_of("account.dj_rest_auth_mode", &settings.account.dj_rest_auth_mode, &modes);
         if let Err(error) = django_links(&settings.account) {

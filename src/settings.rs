@@ -202,7 +202,7 @@ group! {
         login_after_activation: bool = "off";
         /// djoser: passwords are typed twice.
         retype_password: bool = "off";
-        /// djoser: user names are typed twice.
+        /// djoser: user names (with `account.email_login` addresses) are typed twice when they are changed.
         retype_username: bool = "off";
         /// A mail tells of a finished activation, or of a registration that needs none.
         confirm_activation: bool = "off";
@@ -214,8 +214,12 @@ group! {
         end_keys_on_password_change: bool = "off";
         /// Clients are told that no account has an address. Guessers learn it too.
         show_unknown: bool = "off";
-        /// No two accounts may register with one address.
+        /// No two accounts may have one address, whatever the case of its letters.
         unique_email: bool = "off";
+        /// Accounts sign in with their mail address: forms ask for `email` in place of `username`, and
+        /// djoser's `set_username` is `set_email`. User names are made from the addresses. Needs
+        /// `account.unique_email`.
+        email_login: bool = "off";
         /// First and last name must be given at registration.
         require_names: bool = "off";
         /// A new address counts `immediate`ly, as the recorded peers have it, or once a link to it was
@@ -248,7 +252,7 @@ group! {
         email_change_url: String = "#/email/confirm/{uid}/{token}";
         /// dj-rest-auth: what a log-in gives: `key`, `jwt`, or `cookie`.
         dj_rest_auth_mode: Name = "key";
-        /// dj-rest-auth: a user name may be given in place of an address.
+        /// dj-rest-auth: a user name may be given in place of an address; never with `account.email_login`.
         dj_rest_auth_usernames: bool = "on";
         /// dj-rest-auth: a log-in tells when its tokens expire.
         dj_rest_auth_expirations: bool = "off";

@@ -219,6 +219,14 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
         ),
         Endpoint::ResetPasswordConfirm => ("following that link", "200 or 204; 400"),
         Endpoint::SetUsername => ("another user name", "200 or 204; 400, 401"),
+        Endpoint::SetEmail => {
+            ("another address to log in with; with `account.email_login`", "204; 400, 401")
+        }
+        Endpoint::ResetEmail => (
+            "a mail with a link for another address to log in with; with `account.email_login`",
+            "204; 400",
+        ),
+        Endpoint::ResetEmailConfirm => ("following that link", "204; 400"),
         Endpoint::ResetUsername => ("a mail with a link for a forgotten user name", "204; 400"),
         Endpoint::ResetUsernameConfirm => ("following that link", "204; 400"),
         Endpoint::LogIn => ("logging in: an API key, or tokens", "200; 400"),

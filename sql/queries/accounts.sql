@@ -12,6 +12,21 @@ FROM auth_user WHERE id = $1;
 SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
 FROM auth_user WHERE lower(email) = lower($1) ORDER BY id;
 
+-- name: reserve_email (postgres)
+-- Held to the end of the transaction, so that of two accounts one gets the address. SQLite's BEGIN IMMEDIATE does
+-- the same. The number is arbitrary.
+SELECT pg_advisory_xact_lock(hashtextextended(lower($1), 7165031843));
+
+-- name: reserve_email (sqlite)
+SELECT CAST($1 AS TEXT) AS reserved;
+
+-- name: odd_emails
+-- Addresses that several accounts have, and accounts with a password that have none.
+SELECT
+    (SELECT count(*) FROM
+        (SELECT lower(email) AS folded FROM auth_user WHERE email <> '' GROUP BY lower(email) HAVING count(*) > 1) AS s) AS shared,
+    (SELECT count(*) FROM auth_user WHERE email = '' AND substr(password, 1, 1) <> '!') AS absent;
+
 -- name: find_by_username_in_any_case
 SELECT id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined
 FROM auth_user WHERE lower(username) = lower($1) ORDER BY id LIMIT 1;

@@ -13,7 +13,7 @@ use crate::cli::{Failure, complain, say, say_json};
 use crate::settings::Settings;
 use crate::store::migrate::{self, Status};
 use crate::store::options::EngineKind;
-use crate::store::signing_keys;
+use crate::store::{Store, StoreError, accounts, signing_keys};
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -101,6 +101,9 @@ async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Sta
             return Ok(());
         }
     }
+    look_at_emails(plan, &store, warnings)
+        .await
+        .map_err(|error| StartError::Fault(format!("database: {error}")))?;
     let stored = signing_keys::all(&store).await;
     let stored = stored.map_err(|error| StartError::Fault(format!("database: {error}")))?;
     if !stored.is_empty() && plan.ensure_master_key().is_ok() {
@@ -110,5 +113,31 @@ async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Sta
         room.ring(0).await.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
     }
     store.close().await;
+    Ok(())
+}
+
+/// Accounts that are in the way of settings about mail addresses, since they were made before or elsewhere.
+async fn look_at_emails(
+    plan: &Plan,
+    store: &Store,
+    warnings: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let account = &plan.settings().account;
+    if !account.unique_email {
+        return Ok(());
+    }
+    let (shared, absent) = accounts::odd_emails(store).await?;
+    if shared > 0 {
+        warnings.push(format!(
+            "account.unique_email: {shared} addresses are those of several accounts already; change or remove all \
+             but one each (`avain user list`)"
+        ));
+    }
+    if account.email_login && absent > 0 {
+        warnings.push(format!(
+            "account.email_login: {absent} accounts with a password have no address and cannot sign in; give \
+             them one (`avain user edit NAME --email …`)"
+        ));
+    }
     Ok(())
 }

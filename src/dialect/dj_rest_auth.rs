@@ -35,7 +35,7 @@ use crate::dialect::djoser::{
 use crate::dialect::form::{Reader, Submission, TextField};
 use crate::dialect::words::{CURRENT, Words};
 use crate::dialect::{
-    Answer, BAD_USERNAME, Dialect, Endpoint, TAKEN_USERNAME, drf, password_rules,
+    Answer, BAD_USERNAME, Dialect, Endpoint, LoginField, TAKEN_USERNAME, drf, password_rules,
 };
 use crate::flow::change_email::NotMoved;
 use crate::flow::emails::{NotAdded, NotDone, OwnAddress};
@@ -64,6 +64,8 @@ pub struct DjRestAuth {
     pub mode: Mode,
     /// Whether a user name may be given in place of an address.
     pub by_username: bool,
+    /// What accounts log in with: where that is the address, nobody need give a user name at registration.
+    pub login: LoginField,
     /// Whether a log-in tells when its tokens expire.
     pub expirations: bool,
     /// Whether the old password is asked for when it is changed.
@@ -180,9 +182,12 @@ impl DjRestAuth {
     ) -> Result<(Reader<'s>, Registration, String), Answer> {
         let mut reader = Reader::new(self.words(), submission)?;
         let longest = TextField { longest: Some(150), ..TextField::required("username") };
-        let username = reader.text(&longest);
+        let asked = self.login == LoginField::Username || reader.has("username");
+        let username = asked.then(|| reader.text(&longest));
         // allauth looks at the characters of what is a text of good length.
-        if reader.is_fine("username") && Username::has_odd_characters(&username) {
+        if let Some(username) = username.as_deref().filter(|_| reader.is_fine("username"))
+            && Username::has_odd_characters(username)
+        {
             reader.refuse("username", BAD_USERNAME);
         }
         let email = read_email(&mut reader, "email", false).unwrap_or_default();
@@ -208,6 +213,15 @@ impl DjRestAuth {
     #[must_use]
     pub fn too_similar(&self, broken: &[crate::account::rules::RuleBroken]) -> Answer {
         fields("non_field_errors", &password_rules(broken))
+    }
+
+    /// What is said of an address that somebody has registered.
+    pub const TAKEN_EMAIL: &str = "User is already registered with this e-mail address.";
+
+    /// The answer to an address that was taken meanwhile.
+    #[must_use]
+    pub fn taken_email(&self) -> Answer {
+        field("email", Self::TAKEN_EMAIL)
     }
 
     /// The answer to a name that was taken meanwhile, or cannot be used once it is folded.

@@ -12,7 +12,9 @@
 //! | reset, and its confirmation | `email`; `uid`, `token`, … | 204 | 400 by field |
 //! | confirm email (ours, for `account.email_change = "confirm"`) | `uid`, `token` | 204 | 400 by field |
 //!
-//! 0.1 says 200 without a body where the others say 204.
+//! 0.1 says 200 without a body where the others say 204. Where accounts log in with their mail addresses
+//! (`USERNAME_FIELD = "email"`), log-in and registration ask for `email` alone, records have no `username`, the
+//! address in them is read-only, and "set user name" is "set email" with `new_email`.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -23,7 +25,7 @@ use crate::account::username::Username;
 use crate::base::secret::Secret;
 use crate::dialect::form::{Reader, Submission, TextField};
 use crate::dialect::words::{CURRENT, OLDEST, Words};
-use crate::dialect::{Answer, Dialect, Endpoint, drf, password_rules};
+use crate::dialect::{Answer, Dialect, Endpoint, LoginField, drf, password_rules};
 use crate::flow::activate::NotActivated;
 use crate::flow::change_email::NotMoved;
 use crate::flow::change_password::NotChanged;
@@ -47,7 +49,7 @@ pub enum Generation {
 /// What is said of a present password that is wrong.
 pub const WRONG_PASSWORD: &str = "Invalid password.";
 /// What is said of a text that is no mail address.
-const BAD: &str = "Enter a valid email address.";
+pub const BAD_EMAIL: &str = "Enter a valid email address.";
 
 /// What the site wants, where djoser has a setting for it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +62,8 @@ pub struct Options {
     pub show_unknown: bool,
     /// First and last name must be given at registration.
     pub require_names: bool,
+    /// What accounts log in with.
+    pub login: LoginField,
 }
 
 /// djoser of one generation, with its options.
@@ -100,15 +104,15 @@ pub struct PasswordReset {
     pub mismatch: Option<Answer>,
 }
 
-/// A new user name, and what shows that it may be set.
-pub struct UsernameChange<'s, P> {
+/// What is to be logged in with from now on, and what shows that it may be set.
+pub struct LoginChange<'s, P> {
     /// What is wrong with the form so far.
     pub reader: Reader<'s>,
-    /// The new name.
+    /// The new user name or address.
     pub new: String,
     /// The present password, or a link.
     pub proof: P,
-    /// The answer to give where the name was typed in two ways.
+    /// The answer to give where it was typed in two ways.
     pub mismatch: Option<Answer>,
 }
 
@@ -139,7 +143,9 @@ impl Djoser {
         if self.generation != Generation::V0_1 {
             record.insert("id".to_owned(), account.id.get().into());
         }
-        record.insert("username".to_owned(), account.username.as_str().into());
+        if self.options.login == LoginField::Username {
+            record.insert("username".to_owned(), account.username.as_str().into());
+        }
         Value::Object(record)
     }
 
@@ -177,8 +183,9 @@ impl Djoser {
         submission: &'s Submission,
     ) -> Result<(Reader<'s>, Registration), Answer> {
         let mut reader = Reader::new(self.words(), submission)?;
-        let username = self.read_username(&mut reader, "username");
-        let email = read_email(&mut reader, "email", true);
+        let by_username = self.options.login == LoginField::Username;
+        let username = by_username.then(|| self.read_username(&mut reader, "username"));
+        let email = read_email(&mut reader, "email", by_username);
         let password = reader.text(&TextField::required("password"));
         let names = ["first_name", "last_name"].map(|name| {
             let field = TextField { longest: Some(150), ..TextField::required(name) };
@@ -240,6 +247,7 @@ impl Djoser {
             NotRegistered::Taken => {
                 Answer::json(StatusCode::BAD_REQUEST, json!(["Unable to create account."]))
             }
+            NotRegistered::EmailTaken => field("email", TAKEN_EMAIL),
         }
     }
 
@@ -355,38 +363,53 @@ impl Djoser {
         }
     }
 
-    /// A new user name and the present password.
-    pub fn read_username_change<'s>(
+    /// A new user name or address, and the present password.
+    pub fn read_login_change<'s>(
         &self,
         submission: &'s Submission,
-    ) -> Result<UsernameChange<'s, Secret<String>>, Answer> {
+    ) -> Result<LoginChange<'s, Secret<String>>, Answer> {
         let mut reader = Reader::new(self.words(), submission)?;
-        let new = self.read_username(&mut reader, "new_username");
-        let mismatch = self.read_username_repeat(&mut reader, &new);
+        let (new, mismatch) = self.read_new_login(&mut reader);
         let current = reader.text(&TextField::required("current_password"));
-        Ok(UsernameChange { reader, new, proof: Secret::new(current), mismatch })
+        Ok(LoginChange { reader, new, proof: Secret::new(current), mismatch })
     }
 
-    /// A link and the new user name.
-    pub fn read_username_reset<'s>(
+    /// A link and the new user name or address.
+    pub fn read_login_reset<'s>(
         &self,
         submission: &'s Submission,
-    ) -> Result<UsernameChange<'s, UidAndToken>, Answer> {
+    ) -> Result<LoginChange<'s, UidAndToken>, Answer> {
         let mut reader = Reader::new(self.words(), submission)?;
-        let new = self.read_username(&mut reader, "new_username");
-        let mismatch = self.read_username_repeat(&mut reader, &new);
+        let (new, mismatch) = self.read_new_login(&mut reader);
         // Nothing is said of the link's halves before the name is fine.
         let proof = (reader.unjudged("uid"), reader.unjudged("token"));
-        Ok(UsernameChange { reader, new, proof, mismatch })
+        Ok(LoginChange { reader, new, proof, mismatch })
     }
 
-    fn read_username_repeat(&self, reader: &mut Reader<'_>, first: &str) -> Option<Answer> {
-        if !self.options.retype_username {
-            return None;
+    /// The name of the field that [`read_login_change`](Self::read_login_change) reads.
+    #[must_use]
+    pub const fn new_login(&self) -> &'static str {
+        match self.options.login {
+            LoginField::Username => "new_username",
+            LoginField::Email => "new_email",
         }
-        let second = reader.text(&TextField::required("re_new_username"));
-        (second != first)
-            .then(|| field("non_field_errors", "The two username fields didn't match."))
+    }
+
+    fn read_new_login(&self, reader: &mut Reader<'_>) -> (String, Option<Answer>) {
+        let name = self.new_login();
+        let (new, again) = match self.options.login {
+            LoginField::Username => (self.read_username(reader, name), "re_new_username"),
+            LoginField::Email => {
+                (read_email(reader, name, false).unwrap_or_default(), "re_new_email")
+            }
+        };
+        if !self.options.retype_username {
+            return (new, None);
+        }
+        let second = reader.text(&TextField::required(again));
+        let text = format!("The two {} fields didn't match.", self.options.login.name());
+        let mismatch = (second != new).then(|| field("non_field_errors", &text));
+        (new, mismatch)
     }
 
     /// The answer to a change of name that was refused.
@@ -401,20 +424,27 @@ impl Djoser {
         }
     }
 
-    /// The answer to a link to another address that was refused.
+    /// The answer to another address that was refused.
     #[must_use]
     pub fn not_moved(&self, why: NotMoved) -> Answer {
+        self.not_set("email", why)
+    }
+
+    /// The answer to an address in field `name` that was refused.
+    #[must_use]
+    pub fn not_set(&self, name: &str, why: NotMoved) -> Answer {
         match why {
             NotMoved::NoAccount => self.bad_uid(),
             NotMoved::BadToken => self.bad_token(),
-            NotMoved::Taken => field("email", TAKEN_EMAIL),
+            NotMoved::Taken => field(name, TAKEN_EMAIL),
         }
     }
 
-    /// What is to be changed about one's own record: the address, if it is named.
+    /// What is to be changed about one's own record: the address, if it is named and nobody logs in with it.
     pub fn read_profile(&self, submission: &Submission) -> Result<Option<String>, Answer> {
         let mut reader = Reader::new(self.words(), submission)?;
-        let email = if reader.has("email") { read_email(&mut reader, "email", true) } else { None };
+        let named = self.options.login == LoginField::Username && reader.has("email");
+        let email = if named { read_email(&mut reader, "email", true) } else { None };
         reader.finish()?;
         Ok(email)
     }
@@ -427,7 +457,7 @@ impl Djoser {
         Ok(Secret::new(current))
     }
 
-    /// A user name and a password to log in with. Only 0.1 marks them as required: elsewhere absence
+    /// A name and a password to log in with. Only 0.1 marks them as required: elsewhere absence
     /// counts as wrong credentials (`None`).
     pub fn read_login(&self, submission: &Submission) -> Result<Option<Credentials>, Answer> {
         let mut reader = Reader::new(self.words(), submission)?;
@@ -441,9 +471,9 @@ impl Djoser {
             reader.text(&field)
         };
         let password = read("password");
-        let username = read("username");
+        let name = read(self.options.login.name());
         reader.finish()?;
-        Ok((!missing).then(|| Credentials { username, password: Secret::new(password) }))
+        Ok((!missing).then(|| Credentials { name, password: Secret::new(password) }))
     }
 
     /// The answer to a log-in with wrong credentials.
@@ -508,8 +538,10 @@ pub fn fields(name: &str, texts: &[String]) -> Answer {
 
 /// An address that somebody asks for a mail at: of any length, since it is only looked for.
 pub fn read_asked_email(reader: &mut Reader<'_>, name: &'static str) -> String {
-    let spec = TextField { not_text: Some(BAD), judged_last: true, ..TextField::required(name) };
-    reader.judged(&spec, |value| bad_email(value).then(|| BAD.to_owned()).into_iter().collect())
+    let spec =
+        TextField { not_text: Some(BAD_EMAIL), judged_last: true, ..TextField::required(name) };
+    reader
+        .judged(&spec, |value| bad_email(value).then(|| BAD_EMAIL.to_owned()).into_iter().collect())
 }
 
 /// Whether a text is no address; one that is too long is one.
@@ -521,10 +553,10 @@ fn bad_email(value: &str) -> bool {
 pub fn read_email(reader: &mut Reader<'_>, name: &'static str, optional: bool) -> Option<String> {
     let spec = TextField {
         longest: Some(254),
-        not_text: Some(BAD),
+        not_text: Some(BAD_EMAIL),
         judged_last: true,
         ..TextField::required(name)
     };
-    let judge = |value: &str| bad_email(value).then(|| BAD.to_owned()).into_iter().collect();
+    let judge = |value: &str| bad_email(value).then(|| BAD_EMAIL.to_owned()).into_iter().collect();
     if optional { reader.optional(&spec, judge) } else { Some(reader.judged(&spec, judge)) }
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | obtain | 200 `{"token":"<40 hex>"}`, the same each time | 400 `{"non_field_errors":["Unable to log in with provided credentials."]}` |
 //!
-//! The password is not trimmed. A bad `Authorization` header is refused first, although none is needed.
+//! The field is called `username` whatever accounts sign in with. The password is not trimmed. A bad `Authorization` header is refused first, although none is needed.
 
 use http::StatusCode;
 use serde_json::json;
@@ -28,7 +28,7 @@ impl Dialect for Metax {
     }
 
     fn read_credentials(&self, submission: &Submission) -> Result<Credentials, Answer> {
-        read_credentials(self.words(), submission, false)
+        read_credentials(self.words(), submission, "username", false)
     }
 
     fn refuse(&self, _: Endpoint, refusal: &Refusal) -> Answer {

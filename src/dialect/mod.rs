@@ -56,6 +56,12 @@ pub enum Endpoint {
     ResetUsername,
     /// Following that link.
     ResetUsernameConfirm,
+    /// Another address to log in with, for oneself.
+    SetEmail,
+    /// A link for another address to log in with.
+    ResetEmail,
+    /// Following that link.
+    ResetEmailConfirm,
     /// Logging in.
     LogIn,
     /// Logging out.
@@ -79,6 +85,21 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Whether it is there where accounts sign in with `login`: user names that are made from addresses are
+    /// nobody's to change.
+    #[must_use]
+    pub const fn is_for(self, login: LoginField) -> bool {
+        match self {
+            Self::SetUsername | Self::ResetUsername | Self::ResetUsernameConfirm => {
+                matches!(login, LoginField::Username)
+            }
+            Self::SetEmail | Self::ResetEmail | Self::ResetEmailConfirm => {
+                matches!(login, LoginField::Email)
+            }
+            _ => true,
+        }
+    }
+
     /// Its name in metrics and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -100,6 +121,9 @@ impl Endpoint {
             Self::SetUsername => "set_username",
             Self::ResetUsername => "reset_username",
             Self::ResetUsernameConfirm => "reset_username_confirm",
+            Self::SetEmail => "set_email",
+            Self::ResetEmail => "reset_email",
+            Self::ResetEmailConfirm => "reset_email_confirm",
             Self::LogIn => "log_in",
             Self::LogOut => "log_out",
             Self::VerifyEmail => "verify_email",
@@ -166,7 +190,7 @@ pub trait Dialect: Send + Sync {
 
     /// A user name and a password; both trimmed, as Django REST framework's `CharField` does.
     fn read_credentials(&self, submission: &Submission) -> Result<Credentials, Answer> {
-        read_credentials(self.words(), submission, true)
+        read_credentials(self.words(), submission, "username", true)
     }
 
     /// The refresh token of a request.
@@ -215,18 +239,40 @@ pub trait Dialect: Send + Sync {
     }
 }
 
-/// A user name and a password, under the names that Django gives them.
+/// What accounts sign in with, and what forms call it: Django's `USERNAME_FIELD`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoginField {
+    /// The user name.
+    #[default]
+    Username,
+    /// The mail address.
+    Email,
+}
+
+impl LoginField {
+    /// The field's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::Email => "email",
+        }
+    }
+}
+
+/// A name, in the field `login`, and a password.
 fn read_credentials(
     words: &'static Words,
     submission: &Submission,
+    login: &'static str,
     trim_password: bool,
 ) -> Result<Credentials, Answer> {
     let mut reader = Reader::new(words, submission)?;
-    let username = reader.text(&TextField::required("username"));
+    let name = reader.text(&TextField::required(login));
     let password =
         reader.text(&TextField { trim: trim_password, ..TextField::required("password") });
     reader.finish()?;
-    Ok(Credentials { username, password: crate::base::secret::Secret::new(password) })
+    Ok(Credentials { name, password: crate::base::secret::Secret::new(password) })
 }
 
 fn read_one(

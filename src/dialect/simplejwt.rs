@@ -10,9 +10,10 @@
 use http::StatusCode;
 use serde_json::json;
 
+use crate::dialect::form::Submission;
 use crate::dialect::words::Words;
-use crate::dialect::{Answer, Dialect, Endpoint, drf};
-use crate::flow::Refusal;
+use crate::dialect::{Answer, Dialect, Endpoint, LoginField, drf, read_credentials};
+use crate::flow::{Credentials, Refusal};
 use crate::token::verify::Rejection;
 
 /// djangorestframework-simplejwt of one generation.
@@ -20,13 +21,14 @@ use crate::token::verify::Rejection;
 pub struct SimpleJwt {
     words: &'static Words,
     challenge: String,
+    login: LoginField,
 }
 
 impl SimpleJwt {
-    /// Speaks `words` and names `prefix` in its challenge.
+    /// Speaks `words` and names `prefix` in its challenge; accounts sign in with `login`.
     #[must_use]
-    pub fn new(words: &'static Words, prefix: &str) -> Self {
-        Self { words, challenge: format!("{prefix} realm=\"api\"") }
+    pub fn new(words: &'static Words, prefix: &str, login: LoginField) -> Self {
+        Self { words, challenge: format!("{prefix} realm=\"api\""), login }
     }
 }
 
@@ -37,6 +39,11 @@ impl Dialect for SimpleJwt {
 
     fn challenge(&self) -> &str {
         &self.challenge
+    }
+
+    /// Under the name of Django's `USERNAME_FIELD`.
+    fn read_credentials(&self, submission: &Submission) -> Result<Credentials, Answer> {
+        read_credentials(self.words, submission, self.login.name(), true)
     }
 
     fn refuse(&self, endpoint: Endpoint, refusal: &Refusal) -> Answer {

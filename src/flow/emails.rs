@@ -108,7 +108,7 @@ pub(super) async fn adopt(
 }
 
 /// Part of a transaction: writes the address into `auth_user`. What hangs on the old one ends with it.
-async fn write_own(
+pub(super) async fn write_own(
     tx: &mut Tx,
     account: &Account,
     address: &str,
@@ -123,21 +123,42 @@ async fn write_own(
     accounts::edit_in(tx, account.id, &edit, now).await
 }
 
-/// Whether another account has verified an address, or has it at all where no two may share one.
+/// Whether an account other than `account` has verified an address, or has it at all where no two may share
+/// one.
 pub async fn is_of_another(
     context: &Context,
     address: &EmailAddress,
-    account: AccountId,
+    account: Option<AccountId>,
 ) -> Result<bool, Error> {
     let kept = email_addresses::by_folded(&context.store, &address.folded()).await?;
-    if kept.iter().any(|kept| kept.verified && kept.account != account) {
-        return Ok(true);
-    }
-    if !context.accounts.unique_email {
-        return Ok(false);
+    if is_verified_by_another(&kept, account) || !context.accounts.unique_email {
+        return Ok(is_verified_by_another(&kept, account));
     }
     let having = accounts::find_by_email(&context.store, address.as_str()).await?;
-    Ok(having.iter().any(|having| having.id != account))
+    Ok(having.iter().any(|having| Some(having.id) != account))
+}
+
+/// Part of a transaction: as [`is_of_another`]. Where no two accounts may share an address, nobody else gets
+/// this one until the transaction ends.
+pub(super) async fn is_of_another_in(
+    context: &Context,
+    tx: &mut Tx,
+    address: &EmailAddress,
+    account: Option<AccountId>,
+) -> Result<bool, Error> {
+    if context.accounts.unique_email {
+        accounts::reserve_email(tx, address.as_str()).await?;
+    }
+    let kept = email_addresses::by_folded_in(tx, &address.folded()).await?;
+    if is_verified_by_another(&kept, account) || !context.accounts.unique_email {
+        return Ok(is_verified_by_another(&kept, account));
+    }
+    let having = accounts::find_by_email_in(tx, address.as_str()).await?;
+    Ok(having.iter().any(|having| Some(having.id) != account))
+}
+
+fn is_verified_by_another(kept: &[StoredAddress], account: Option<AccountId>) -> bool {
+    kept.iter().any(|kept| kept.verified && Some(kept.account) != account)
 }
 
 /// Uses a verification key up. `false` where it is unknown, used, or where another account has verified
@@ -328,11 +349,11 @@ pub async fn make_primary(
         return Ok(Ok(found.into()));
     }
     let Ok(address) = EmailAddress::parse(&found.address) else { return Ok(Err(NotDone::Unknown)) };
-    if is_of_another(context, &address, account.id).await? {
-        return Ok(Err(NotDone::Taken));
-    }
     let now = context.now();
     let mut tx = context.store.begin("change primary address").await?;
+    if is_of_another_in(context, &mut tx, &address, Some(account.id)).await? {
+        return Ok(Err(NotDone::Taken));
+    }
     if !email_addresses::make_primary(&mut tx, account.id, id).await? {
         return Ok(Err(NotDone::Unknown));
     }

@@ -5,45 +5,40 @@ use crate::account::email::EmailAddress;
 use crate::account::hashing::CheckedPassword;
 use crate::base::secret::Secret;
 use crate::flow::{Caller, Context, Credentials, Error, obtain_key, sign_in};
-use crate::store::{accounts, api_keys, email_addresses};
+use crate::store::{accounts, api_keys};
 use crate::token::opaque::ClassicKey;
 
-/// The account of a user name and a password, switched on or not: what to make of that is the layout's.
-pub async fn by_username(
+/// The account of a name and a password, switched on or not: what to make of that is the layout's.
+pub async fn by_name(
     context: &Context,
     caller: &Caller,
     credentials: Credentials,
 ) -> Result<Account, Error> {
-    let Credentials { username, password } = credentials;
-    let account = accounts::find_by_username(&context.store, &username).await?;
-    let checked = sign_in::check(context, caller, &username, account, password).await?;
+    let Credentials { name, password } = credentials;
+    let account = sign_in::find(context, &name).await?;
+    let checked = sign_in::check(context, caller, &name, account, password).await?;
     Ok(checked.into_account())
 }
 
-/// As [`by_username`], whatever the case of the name's letters; gives the proof that tokens are issued for.
+/// Checks a user name, whatever the case of its letters, and a password.
 pub async fn check_username(
     context: &Context,
     caller: &Caller,
     credentials: Credentials,
 ) -> Result<CheckedPassword, Error> {
-    let Credentials { username, password } = credentials;
-    let account = accounts::find_by_username_in_any_case(&context.store, &username).await?;
-    sign_in::check(context, caller, &username, account, password).await
+    let Credentials { name, password } = credentials;
+    let account = accounts::find_by_username_in_any_case(&context.store, &name).await?;
+    sign_in::check(context, caller, &name, account, password).await
 }
 
-/// The account of an address and a password. Of several accounts with the address, the one that has
-/// verified it, else the oldest.
+/// Checks an address and a password.
 pub async fn check_email(
     context: &Context,
     caller: &Caller,
     email: &EmailAddress,
     password: Secret<String>,
 ) -> Result<CheckedPassword, Error> {
-    let kept = email_addresses::by_folded(&context.store, &email.folded()).await?;
-    let account = match kept.iter().find(|address| address.verified) {
-        Some(address) => accounts::find_by_id(&context.store, address.account).await?,
-        None => accounts::find_by_email(&context.store, email.as_str()).await?.into_iter().next(),
-    };
+    let account = sign_in::find_by_email(context, email).await?;
     sign_in::check(context, caller, email.as_str(), account, password).await
 }
 

@@ -178,6 +178,8 @@ pub struct AccountRules {
     pub end_keys_on_password_change: bool,
     /// No two accounts share an address.
     pub unique_email: bool,
+    /// Accounts sign in with their addresses, and are given user names.
+    pub email_login: bool,
     /// A new address counts only once a link to it was followed.
     pub confirm_email_change: bool,
     /// Opening the link of a verification mail verifies the address.
@@ -202,11 +204,11 @@ pub struct AccountRules {
     pub passwords: PasswordRules,
 }
 
-/// A user name and a password, as they were presented.
+/// A name and a password, as they were presented.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The name, compared with its case.
-    pub username: String,
+    /// The user name, compared with its case; or, where the site has it so, the mail address.
+    pub name: String,
     /// The password.
     pub password: Secret<String>,
 }

@@ -4,22 +4,10 @@ use crate::account::account::Account;
 use crate::account::email::EmailAddress;
 use crate::account::password::StoredPassword;
 use crate::base::secret::Secret;
-use crate::flow::links::{self, LinkKind};
+use crate::flow::change_email::{self, EmailChange, NotMoved};
 use crate::flow::{Caller, Context, Error, change_password};
-use crate::mail::message::Message;
 use crate::store::accounts::{self, Edit, Owner};
 use crate::store::api_keys;
-
-/// What a change of address entails.
-#[derive(Clone, Debug)]
-pub enum EmailChange<'a> {
-    /// The new address counts at once.
-    AtOnce,
-    /// The account is switched off until a link to the new address is followed (djoser with activation).
-    Reactivate(LinkKind<'a>),
-    /// The new address counts once a link to it is followed; until then nothing changes.
-    Confirm(LinkKind<'a>),
-}
 
 /// What is to be changed; `None` stays.
 #[derive(Debug, Default)]
@@ -38,7 +26,7 @@ pub async fn edit(
     account: &Account,
     changes: Changes,
     on_email: &EmailChange<'_>,
-) -> Result<Account, Error> {
+) -> Result<Result<Account, NotMoved>, Error> {
     let now = context.now();
     let mut changed = account.clone();
     if let Some(first_name) = changes.first_name {
@@ -47,40 +35,25 @@ pub async fn edit(
     if let Some(last_name) = changes.last_name {
         changed.last_name = last_name;
     }
-    let new_email =
-        changes.email.filter(|new| new.as_ref().map_or("", EmailAddress::as_str) != account.email);
-    let confirms = matches!(on_email, EmailChange::Confirm(_));
-    if let Some(new) = &new_email
-        && !(confirms && new.is_some())
-    {
-        changed.email = new.as_ref().map_or_else(String::new, |new| new.as_str().to_owned());
-    }
     let mut tx = context.store.begin("edit own account").await?;
     let edit = Edit {
-        email: changed.email.clone(),
+        email: account.email.clone(),
         first_name: changed.first_name.clone(),
         last_name: changed.last_name.clone(),
         flags: None,
     };
     accounts::edit_in(&mut tx, account.id, &edit, now).await?;
-    if let Some(new) = &new_email {
-        match (on_email, new) {
-            (EmailChange::Reactivate(kind), Some(new)) => {
-                accounts::deactivate_in(&mut tx, account.id, now).await?;
-                changed.is_active = false;
-                links::send_link(context, &mut tx, &changed, new, kind, now).await?;
-            }
-            (EmailChange::Confirm(kind), Some(new)) => {
-                links::send_link(context, &mut tx, &changed, new, kind, now).await?;
-            }
-            _ => {}
-        }
-        if !confirms && let Some(old) = links::address_of(account) {
-            links::send_notice(context, &mut tx, account, &old, Message::EmailChanged, now).await?;
+    let new_email =
+        changes.email.filter(|new| new.as_ref().map_or("", EmailAddress::as_str) != account.email);
+    if let Some(new) = new_email {
+        let done =
+            change_email::change_in(context, &mut tx, &mut changed, new.as_ref(), on_email, now);
+        if let Err(why) = done.await? {
+            return Ok(Err(why));
         }
     }
     tx.commit().await?;
-    Ok(changed)
+    Ok(Ok(changed))
 }
 
 /// Deletes one's own account, having shown the password. `false` where that is wrong. Where Django owns

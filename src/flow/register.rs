@@ -7,7 +7,7 @@ use crate::account::username::Username;
 use crate::base::secret::Secret;
 use crate::flow::links::{self, LinkKind};
 use crate::flow::quota::{self, Quota};
-use crate::flow::{Caller, Context, Error, Fault};
+use crate::flow::{Caller, Context, Error, Fault, emails, obtain_key};
 use crate::mail::message::Message;
 use crate::store::accounts::{self, NewAccount};
 use crate::store::{StoreError, email_addresses};
@@ -16,8 +16,8 @@ use crate::token::opaque::ClassicKey;
 /// What somebody who registers says.
 #[derive(Debug)]
 pub struct Registration {
-    /// The wished name, as it was typed.
-    pub username: String,
+    /// The wished name, as it was typed; `None`: one is made from the address.
+    pub username: Option<String>,
     /// The address, if one was given.
     pub email: Option<EmailAddress>,
     /// The password.
@@ -54,6 +54,8 @@ pub enum NotRegistered {
     Password(Vec<RuleBroken>),
     /// The name is taken once it is folded, or was taken meanwhile.
     Taken,
+    /// The address is another account's, and no two may share one.
+    EmailTaken,
 }
 
 /// Whether a name is taken. Compared with its case, or without where the layout does.
@@ -76,18 +78,13 @@ pub async fn is_taken_by_another(
     Ok(found.is_some_and(|found| found.id != account))
 }
 
-/// Whether some account has this address.
-pub async fn is_email_taken(context: &Context, email: &EmailAddress) -> Result<bool, Error> {
-    Ok(!accounts::find_by_email(&context.store, email.as_str()).await?.is_empty())
-}
-
 /// What is wrong with the password of a registration.
 pub async fn judge(
     context: &Context,
     registration: &Registration,
 ) -> Result<Vec<RuleBroken>, Error> {
     let about = About {
-        username: &registration.username,
+        username: registration.username.as_deref().unwrap_or_default(),
         first_name: &registration.first_name,
         last_name: &registration.last_name,
         email: registration.email.as_ref().map_or("", EmailAddress::as_str),
@@ -105,13 +102,6 @@ pub(super) async fn judge_password(
     judged.map_err(|error| Error::Fault(Fault::Unreadable(error)))
 }
 
-/// Whether some account has shown that mail to this address reaches it.
-pub async fn is_verified_elsewhere(context: &Context, email: &EmailAddress) -> Result<bool, Error> {
-    let folded = email.folded();
-    let found = email_addresses::by_folded(&context.store, &folded).await?;
-    Ok(found.iter().any(|address| address.verified))
-}
-
 /// Makes the account and puts its mail into the outbox, in one transaction.
 pub async fn register(
     context: &Context,
@@ -119,73 +109,119 @@ pub async fn register(
     registration: Registration,
     rules: &RegistrationRules<'_>,
 ) -> Result<Result<(Account, Option<ClassicKey>), NotRegistered>, Error> {
-    let Ok(username) = Username::parse(&registration.username) else {
-        return Ok(Err(NotRegistered::BadUsername));
-    };
-    let email = registration.email.as_ref().map_or("", EmailAddress::as_str);
+    let given = registration.username.as_deref().map(Username::parse).transpose();
+    let Ok(given) = given else { return Ok(Err(NotRegistered::BadUsername)) };
     if rules.judges_password {
-        let about = About {
-            username: username.as_str(),
-            first_name: &registration.first_name,
-            last_name: &registration.last_name,
-            email,
-        };
-        let broken = judge_password(context, &registration.password, &about).await?;
+        let broken = judge(context, &registration).await?;
         if !broken.is_empty() {
             return Ok(Err(NotRegistered::Password(broken)));
         }
     }
     quota::spend(context, caller, Quota::Registration).await?;
     let password = context.hashing.hash(registration.password).await?;
-    let now = context.now();
-    let new = NewAccount {
-        username: username.as_str(),
-        email,
-        first_name: &registration.first_name,
-        last_name: &registration.last_name,
-        password: &password,
-        is_active: rules.active,
-        is_staff: false,
-        is_superuser: false,
-        joined: now,
-    };
-    let mut tx = context.store.begin("register").await?;
-    let id = match accounts::create_in(&mut tx, &new).await {
-        Ok(id) => id,
-        Err(StoreError::Unique(_)) => return Ok(Err(NotRegistered::Taken)),
-        Err(error) => return Err(error.into()),
-    };
-    let account = Account {
-        id,
-        username: username.as_str().to_owned(),
-        email: email.to_owned(),
+    let mut account = Account {
+        id: AccountId::new(0),
+        username: String::new(),
+        email: registration.email.as_ref().map_or("", EmailAddress::as_str).to_owned(),
         first_name: registration.first_name,
         last_name: registration.last_name,
         is_active: rules.active,
         is_staff: false,
         is_superuser: false,
         password,
-        date_joined: now,
+        date_joined: context.now(),
         last_login: None,
     };
-    if let Some(email) = &registration.email {
-        if rules.verifies_email {
-            let forms = (email.as_str(), email.folded());
-            email_addresses::add(&mut tx, id, (forms.0, &forms.1), false, true, now).await?;
-        }
-        if let Some(kind) = &rules.link {
-            links::send_link(context, &mut tx, &account, email, kind, now).await?;
-        }
-        if let Some(message) = rules.notice {
-            links::send_notice(context, &mut tx, &account, email, message, now).await?;
-        }
+    let email = registration.email.as_ref();
+    let made = match given {
+        Some(name) => make(context, &mut account, &name, email, rules).await?,
+        None => make_with_free_name(context, &mut account, email, rules).await?,
+    };
+    if let Err(why) = made {
+        return Ok(Err(why));
     }
-    tx.commit().await?;
     let key = if rules.with_key && account.is_active {
         let random = context.random.as_ref();
-        Some(crate::flow::obtain_key::key_of(&context.store, id, random, now).await?)
+        let key = obtain_key::key_of(&context.store, account.id, random, account.date_joined);
+        Some(key.await?)
     } else {
         None
     };
     Ok(Ok((account, key)))
+}
+
+/// As [`make`], with a name that is made from the address and that nobody has.
+async fn make_with_free_name(
+    context: &Context,
+    account: &mut Account,
+    email: Option<&EmailAddress>,
+    rules: &RegistrationRules<'_>,
+) -> Result<Result<(), NotRegistered>, Error> {
+    let Some(address) = email else { return Ok(Err(NotRegistered::BadUsername)) };
+    let plain = Username::of_address(address);
+    let mut name = plain.clone();
+    // Two digits at first, and more as they turn out to be taken: this ends.
+    for digits in 2..=LONGEST_NUMBER {
+        if !is_taken(context, name.as_str(), true).await? {
+            match make(context, account, &name, email, rules).await? {
+                Err(NotRegistered::Taken) => {}
+                made => return Ok(made),
+            }
+        }
+        name = plain.numbered(digits, context.random.as_ref());
+    }
+    make(context, account, &name, email, rules).await
+}
+
+/// So many digits make any name free.
+const LONGEST_NUMBER: u8 = 12;
+
+/// One try to make the account under a name.
+async fn make(
+    context: &Context,
+    account: &mut Account,
+    username: &Username,
+    email: Option<&EmailAddress>,
+    rules: &RegistrationRules<'_>,
+) -> Result<Result<(), NotRegistered>, Error> {
+    username.as_str().clone_into(&mut account.username);
+    let now = account.date_joined;
+    let new = NewAccount {
+        username: &account.username,
+        email: &account.email,
+        first_name: &account.first_name,
+        last_name: &account.last_name,
+        password: &account.password,
+        is_active: account.is_active,
+        is_staff: account.is_staff,
+        is_superuser: account.is_superuser,
+        joined: now,
+    };
+    let mut tx = context.store.begin("register").await?;
+    if let Some(email) = email
+        && context.accounts.unique_email
+        && emails::is_of_another_in(context, &mut tx, email, None).await?
+    {
+        return Ok(Err(NotRegistered::EmailTaken));
+    }
+    account.id = match accounts::create_in(&mut tx, &new).await {
+        Ok(id) => id,
+        Err(StoreError::Unique(_)) => return Ok(Err(NotRegistered::Taken)),
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(email) = email {
+        if rules.verifies_email {
+            let folded = email.folded();
+            let forms = (email.as_str(), folded.as_str());
+            email_addresses::add(&mut tx, account.id, forms, false, true, now).await?;
+        }
+        if let Some(kind) = &rules.link {
+            links::send_link(context, &mut tx, account, email, kind, now).await?;
+        }
+        if let Some(message) = rules.notice {
+            links::send_notice(context, &mut tx, account, email, message, now).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(Ok(()))
 }

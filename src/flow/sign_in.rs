@@ -1,12 +1,13 @@
-//! Signing in: a user name and a password for a token pair.
+//! Signing in: a name and a password for a token pair.
 
 use crate::account::account::Account;
+use crate::account::email::EmailAddress;
 use crate::account::hashing::{CheckedPassword, PasswordCheck};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::flow::attempt::Attempt;
 use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, Refusal, TokenPair};
-use crate::store::{accounts, refresh_families};
+use crate::store::{accounts, email_addresses, refresh_families};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::FamilyId;
 
@@ -20,7 +21,6 @@ pub async fn check(
     account: Option<Account>,
     password: Secret<String>,
 ) -> Result<CheckedPassword, Error> {
-    let _ = (caller, name);
     let stored = account.as_ref().map(|account| account.password.clone());
     let meant = account.as_ref().map_or(name, |account| &account.username).to_owned();
     let attempt = Attempt::begin(context, caller, &meant).await?;
@@ -45,15 +45,40 @@ pub async fn check(
     }
 }
 
-/// Checks a user name and a password. Unknown, wrong and switched off are all alike.
+/// The account that signs in with this: its user name to the letter or, where the site has it so, its
+/// mail address.
+pub async fn find(context: &Context, name: &str) -> Result<Option<Account>, Error> {
+    if !context.accounts.email_login {
+        return Ok(accounts::find_by_username(&context.store, name).await?);
+    }
+    match EmailAddress::parse(name) {
+        Ok(email) => find_by_email(context, &email).await,
+        Err(_) => Ok(None),
+    }
+}
+
+/// The account with this address, whatever the case of its letters. Of several, the one that has verified
+/// it, else the oldest.
+pub async fn find_by_email(
+    context: &Context,
+    email: &EmailAddress,
+) -> Result<Option<Account>, Error> {
+    let kept = email_addresses::by_folded(&context.store, &email.folded()).await?;
+    Ok(match kept.iter().find(|address| address.verified) {
+        Some(address) => accounts::find_by_id(&context.store, address.account).await?,
+        None => accounts::find_by_email(&context.store, email.as_str()).await?.into_iter().next(),
+    })
+}
+
+/// Checks a name and a password. Unknown, wrong and switched off are all alike.
 pub async fn check_password(
     context: &Context,
     caller: &Caller,
     credentials: Credentials,
 ) -> Result<CheckedPassword, Error> {
-    let Credentials { username, password } = credentials;
-    let account = accounts::find_by_username(&context.store, &username).await?;
-    let checked = check(context, caller, &username, account, password).await?;
+    let Credentials { name, password } = credentials;
+    let account = find(context, &name).await?;
+    let checked = check(context, caller, &name, account, password).await?;
     if checked.account().may_hold_tokens() {
         Ok(checked)
     } else {
@@ -61,7 +86,7 @@ pub async fn check_password(
     }
 }
 
-/// A token pair for a user name and a password; begins a refresh family.
+/// A token pair for a name and a password; begins a refresh family.
 pub async fn sign_in(
     context: &Context,
     layout: &LayoutRules,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dialect::dj_rest_auth::DjRestAuth;
 use crate::dialect::djoser::Djoser;
-use crate::dialect::{Dialect, Endpoint};
+use crate::dialect::{Dialect, Endpoint, LoginField};
 use crate::flow::LayoutRules;
 use crate::http::routes::{Access, Layout, Methods};
 use crate::token::credential::Schemes;
@@ -55,6 +55,8 @@ pub struct Mounted {
     pub schemes: Arc<Schemes>,
     /// How it deals with accounts.
     pub manner: Manner,
+    /// What accounts sign in with: some rows are there for one or the other.
+    pub login: LoginField,
     /// What differs by layout.
     pub rules: Arc<LayoutRules>,
 }
@@ -71,7 +73,7 @@ impl Router {
         let mut router = Self { routes: Vec::new(), paths: matchit::Router::new() };
         let mut wrong = Vec::new();
         for layout in mounted {
-            for row in layout.layout.rows {
+            for row in layout.layout.rows.iter().filter(|row| row.endpoint.is_for(layout.login)) {
                 let path = format!("{}{}", layout.mount, row.path);
                 let at = router.routes.len();
                 let taken = path == gate_path || router.paths.insert(path.clone(), at).is_err();

@@ -77,10 +77,30 @@ pub async fn find_by_email(store: &Store, email: &str) -> Result<Vec<Account>, S
     if email.is_empty() || email.contains('\0') {
         return Ok(Vec::new());
     }
-    let rows = store.read("accounts.find_by_email", &[email.into()]).await?;
+    having_email(&store.read("accounts.find_by_email", &[email.into()]).await?, email)
+}
+
+/// Part of a transaction: as [`find_by_email`].
+pub async fn find_by_email_in(tx: &mut Tx, email: &str) -> Result<Vec<Account>, StoreError> {
+    having_email(&tx.run("accounts.find_by_email", &[email.into()]).await?, email)
+}
+
+fn having_email(rows: &[Row], email: &str) -> Result<Vec<Account>, StoreError> {
     let accounts: Vec<Account> = rows.iter().map(account).collect::<Result<_, _>>()?;
     // The database may fold more than ASCII: what merely looks alike is another address (CVE-2019-19844).
     Ok(accounts.into_iter().filter(|account| account.email.eq_ignore_ascii_case(email)).collect())
+}
+
+/// Part of a transaction: until it ends, no other that reserves this address goes on.
+pub async fn reserve_email(tx: &mut Tx, email: &str) -> Result<(), StoreError> {
+    tx.run("accounts.reserve_email", &[email.into()]).await.map(drop)
+}
+
+/// How many addresses several accounts have, and how many accounts with a password have none.
+pub async fn odd_emails(store: &Store) -> Result<(i64, i64), StoreError> {
+    let rows = store.read("accounts.odd_emails", &[]).await?;
+    let count = |column| rows.first().map_or(Ok(0), |row: &Row| row.int(column));
+    Ok((count("shared")?, count("absent")?))
 }
 
 /// The account with this user name, whatever the case of its letters; the exact one first.

@@ -36,6 +36,12 @@ pub async fn by_folded(store: &Store, folded: &str) -> Result<Vec<StoredAddress>
     rows.iter().map(stored).collect()
 }
 
+/// Part of a transaction: as [`by_folded`].
+pub async fn by_folded_in(tx: &mut Tx, folded: &str) -> Result<Vec<StoredAddress>, StoreError> {
+    let rows = tx.run("email_addresses.by_folded", &[folded.into()]).await?;
+    rows.iter().map(stored).collect()
+}
+
 /// The address with this id.
 pub async fn by_id(store: &Store, id: i64) -> Result<Option<StoredAddress>, StoreError> {
     let rows = store.read("email_addresses.by_id", &[id.into()]).await?;

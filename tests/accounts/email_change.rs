@@ -10,6 +10,7 @@ on_both_engines! {
     the_link_moves_the_account_once
     the_link_is_of_its_account_its_purpose_and_its_time
     a_link_to_an_address_that_was_taken_meanwhile_is_refused
+    an_address_of_another_account_is_refused_at_once
 }
 
 const LINK: &str = "#/email/confirm/";
@@ -82,4 +83,20 @@ async fn a_link_to_an_address_that_was_taken_meanwhile_is_refused(engine: Engine
     let answer = site.ask("POST", "/auth/users/confirm_email/", "", &body).await;
     answer.is(400, json!({ "email": ["A user with that email already exists."] }));
     assert_eq!(site.stored(id).await.email, "old@example.org");
+}
+
+async fn an_address_of_another_account_is_refused_at_once(engine: Engine) {
+    let site = Site::with(engine, &[("account.unique_email", "on")]).await;
+    let (id, key) = site.account("aino", "old@example.org").await;
+    site.account("eero", "eero@example.org").await;
+    let taken = json!({ "email": ["A user with that email already exists."] });
+    for (path, method) in [("/auth/users/me/", "PATCH"), ("/auth/me/", "PUT")] {
+        let change = json!({ "email": "Eero@example.org" });
+        site.ask(method, path, &key, &change).await.is(400, taken.clone());
+    }
+    assert_eq!(site.stored(id).await.email, "old@example.org");
+    // One's own may be written otherwise.
+    let change = json!({ "email": "Old@example.org" });
+    assert_eq!(site.ask("PATCH", "/auth/users/me/", &key, &change).await.status, 200);
+    assert_eq!(site.stored(id).await.email, "Old@example.org");
 }

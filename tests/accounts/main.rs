@@ -24,6 +24,7 @@ mod addresses;
 mod client;
 mod django_links;
 mod email_change;
+mod email_login;
 mod site;
 mod staff;
 #[expect(dead_code, reason = "the store's tests need more of it")]

@@ -8,14 +8,15 @@ use crate::base::secret::Secret;
 use crate::dialect::dj_rest_auth::{DjRestAuth, Mode, PasswordChange};
 use crate::dialect::form::Submission;
 use crate::dialect::{Answer, Endpoint, TAKEN_USERNAME, drf, password_rules};
+use crate::flow::change_email::{self, EmailChange};
 use crate::flow::change_password::{self, ChangeRules};
 use crate::flow::links::{LinkKind, UidForm};
-use crate::flow::profile::{self, Changes, EmailChange};
+use crate::flow::profile::{self, Changes};
 use crate::flow::register::{self, NotRegistered, RegistrationRules};
 use crate::flow::reset_password::{self, Matching, Order};
 use crate::flow::{
-    Context, Credentials, Error, LayoutRules, Refusal, change_email, change_username, emails,
-    log_in, refresh, revoke, sign_in, verify,
+    Context, Credentials, Error, LayoutRules, Refusal, change_username, emails, log_in, refresh,
+    revoke, sign_in, verify,
 };
 use crate::http::handlers::{Ask, addresses};
 use crate::mail::message::Message;
@@ -68,7 +69,10 @@ pub async fn answer(
         | Endpoint::AccountById
         | Endpoint::SetUsername
         | Endpoint::ResetUsername
-        | Endpoint::ResetUsernameConfirm => Ok(dialect.not_found()),
+        | Endpoint::ResetUsernameConfirm
+        | Endpoint::SetEmail
+        | Endpoint::ResetEmail
+        | Endpoint::ResetEmailConfirm => Ok(dialect.not_found()),
     }
 }
 
@@ -121,7 +125,7 @@ async fn log_in(
             if let (false, Ok(email)) = (known, EmailAddress::parse(&username)) {
                 log_in::check_email(context, &ask.client, &email, form.password).await?
             } else {
-                let credentials = Credentials { username, password: form.password };
+                let credentials = Credentials { name: username, password: form.password };
                 log_in::check_username(context, &ask.client, credentials).await?
             }
         }
@@ -186,15 +190,15 @@ async fn register(
         Ok(read) => read,
         Err(answer) => return Ok(answer),
     };
-    if reader.is_fine("username")
-        && register::is_taken(context, &registration.username, true).await?
+    if let Some(username) = registration.username.as_ref().filter(|_| reader.is_fine("username"))
+        && register::is_taken(context, username, true).await?
     {
         reader.refuse("username", TAKEN_USERNAME);
     }
     if let Some(email) = registration.email.as_ref().filter(|_| reader.is_fine("email"))
-        && register::is_verified_elsewhere(context, email).await?
+        && emails::is_of_another(context, email, None).await?
     {
-        reader.refuse("email", "User is already registered with this e-mail address.");
+        reader.refuse("email", DjRestAuth::TAKEN_EMAIL);
     }
     // The rules that need nothing but the password are told with its field; likeness comes later.
     let (similar, broken): (Vec<_>, Vec<_>) = if reader.is_fine("password1") {
@@ -226,6 +230,7 @@ async fn register(
     Ok(match register::register(context, &ask.client, registration, &rules).await? {
         Ok(_) => Answer::detail(StatusCode::CREATED, "Verification e-mail sent."),
         Err(NotRegistered::Taken) => dialect.bad_username(true),
+        Err(NotRegistered::EmailTaken) => dialect.taken_email(),
         Err(NotRegistered::BadUsername) => dialect.bad_username(false),
         Err(NotRegistered::Password(broken)) => dialect.too_similar(&broken),
     })
@@ -306,7 +311,11 @@ async fn own(
     }
     let changes =
         Changes { email: None, first_name: wished.first_name, last_name: wished.last_name };
-    let mut changed = profile::edit(context, caller, changes, &EmailChange::AtOnce).await?;
+    let edited = profile::edit(context, caller, changes, &EmailChange::AtOnce).await?;
+    let mut changed = match edited {
+        Ok(changed) => changed,
+        Err(why) => return Ok(dialect.not_moved(why)),
+    };
     if let Some(name) = new_name {
         match change_username::rename(context, caller, &name, false, None).await? {
             Ok(new) => changed.username = new,

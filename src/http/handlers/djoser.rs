@@ -7,17 +7,19 @@ use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::base::secret::Secret;
 use crate::dialect::djoser::{
-    Djoser, Generation, PasswordChange, PasswordReset, UsernameChange, WRONG_PASSWORD,
+    BAD_EMAIL, Djoser, Generation, LoginChange, PasswordChange, PasswordReset, TAKEN_EMAIL,
+    WRONG_PASSWORD,
 };
 use crate::dialect::form::{Reader, Submission};
-use crate::dialect::{Answer, Endpoint, drf};
+use crate::dialect::{Answer, Endpoint, LoginField, drf};
+use crate::flow::change_email::{self, EmailChange};
 use crate::flow::change_password::{self, ChangeRules, NotChanged};
 use crate::flow::links::{LinkKind, UidForm};
-use crate::flow::profile::{self, Changes, EmailChange};
+use crate::flow::profile::{self, Changes};
 use crate::flow::register::{self, RegistrationRules};
 use crate::flow::reset_password::{self, Matching, Order};
 use crate::flow::{
-    Context, Error, Refusal, activate, change_email, change_username, log_in, obtain_key,
+    Context, Error, Fault, Refusal, activate, change_username, emails, log_in, obtain_key,
 };
 use crate::http::handlers::Ask;
 use crate::mail::message::Message;
@@ -44,8 +46,12 @@ pub async fn answer(
         Endpoint::ResetPassword => reset_password(context, djoser, ask, submission).await,
         Endpoint::ResetPasswordConfirm => confirm_password(context, djoser, ask, submission).await,
         Endpoint::SetUsername => set_username(context, djoser, ask, submission).await,
-        Endpoint::ResetUsername => reset_username(context, djoser, ask, submission).await,
+        Endpoint::ResetUsername | Endpoint::ResetEmail => {
+            reset_username(context, djoser, ask, submission).await
+        }
         Endpoint::ResetUsernameConfirm => confirm_username(context, djoser, submission).await,
+        Endpoint::SetEmail => set_email(context, djoser, ask, submission).await,
+        Endpoint::ResetEmailConfirm => reset_email_confirm(context, djoser, submission).await,
         Endpoint::ConfirmEmail => confirm_email(context, djoser, submission).await,
         Endpoint::LogIn => log_in(context, djoser, ask, submission).await,
         Endpoint::LogOut => {
@@ -96,16 +102,16 @@ async fn register(
         Ok(read) => read,
         Err(answer) => return Ok(answer),
     };
-    if reader.is_fine("username")
-        && register::is_taken(context, &registration.username, false).await?
+    if let Some(username) = registration.username.as_ref().filter(|_| reader.is_fine("username"))
+        && register::is_taken(context, username, false).await?
     {
         reader.refuse("username", djoser.taken_username());
     }
     if context.accounts.unique_email
         && let Some(email) = registration.email.as_ref().filter(|_| reader.is_fine("email"))
-        && register::is_email_taken(context, email).await?
+        && emails::is_of_another(context, email, None).await?
     {
-        reader.refuse("email", crate::dialect::djoser::TAKEN_EMAIL);
+        reader.refuse("email", TAKEN_EMAIL);
     }
     if let Err(answer) = reader.finish() {
         return Ok(answer);
@@ -241,21 +247,32 @@ async fn edit(
         Err(answer) => return Ok(answer),
     };
     let email = email.map(|email| EmailAddress::parse(&email).ok());
-    let change = if context.accounts.confirm_email_change {
-        EmailChange::Confirm(LinkKind {
-            purpose: Purpose::EmailChange,
-            message: Message::EmailChange,
-            pattern: &context.accounts.email_change_url,
-            uid: UidForm::Base64,
-        })
-    } else if context.accounts.activation && djoser.generation == Generation::V2 {
-        EmailChange::Reactivate(activation(context))
-    } else {
+    let change = match email_change(context) {
         EmailChange::AtOnce
+            if context.accounts.activation && djoser.generation == Generation::V2 =>
+        {
+            EmailChange::Reactivate(activation(context))
+        }
+        change => change,
     };
     let changes = Changes { email, ..Changes::default() };
-    let changed = profile::edit(context, caller, changes, &change).await?;
-    Ok(shown(djoser, &changed))
+    Ok(match profile::edit(context, caller, changes, &change).await? {
+        Ok(changed) => shown(djoser, &changed),
+        Err(why) => djoser.not_moved(why),
+    })
+}
+
+/// What another address entails.
+fn email_change(context: &Context) -> EmailChange<'_> {
+    if !context.accounts.confirm_email_change {
+        return EmailChange::AtOnce;
+    }
+    EmailChange::Confirm(LinkKind {
+        purpose: Purpose::EmailChange,
+        message: Message::EmailChange,
+        pattern: &context.accounts.email_change_url,
+        uid: UidForm::Base64,
+    })
 }
 
 async fn confirm_email(
@@ -429,8 +446,9 @@ async fn request_link(
         Err(answer) => return Ok(answer),
     };
     let matching = match djoser.generation {
-        Generation::V2 => Matching::Exact,
-        Generation::V0_1 | Generation::V0_5 => Matching::AnyCase,
+        Generation::V2 if djoser.options.login == LoginField::Username => Matching::Exact,
+        // Whoever logs in with an address in any case asks with it in any case.
+        Generation::V2 | Generation::V0_1 | Generation::V0_5 => Matching::AnyCase,
     };
     let sent = reset_password::request(context, &ask.client, &email, matching, kind).await?;
     Ok(if sent || !djoser.options.show_unknown { djoser.nothing() } else { djoser.unknown_email() })
@@ -476,11 +494,11 @@ async fn set_username(
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let caller = ask.caller()?;
-    let change = match djoser.read_username_change(submission) {
+    let change = match djoser.read_login_change(submission) {
         Ok(read) => read,
         Err(answer) => return Ok(answer),
     };
-    let UsernameChange { mut reader, new, proof: current, mismatch } = change;
+    let LoginChange { mut reader, new, proof: current, mismatch } = change;
     if reader.is_fine("new_username") && register::is_taken(context, &new, false).await? {
         reader.refuse("new_username", djoser.taken_username());
     }
@@ -503,11 +521,11 @@ async fn confirm_username(
     djoser: &Djoser,
     submission: &Submission,
 ) -> Result<Answer, Error> {
-    let change = match djoser.read_username_reset(submission) {
+    let change = match djoser.read_login_reset(submission) {
         Ok(read) => read,
         Err(answer) => return Ok(answer),
     };
-    let UsernameChange { mut reader, new, proof: (uid, token), mismatch } = change;
+    let LoginChange { mut reader, new, proof: (uid, token), mismatch } = change;
     if reader.is_fine("new_username") && register::is_taken(context, &new, false).await? {
         reader.refuse("new_username", djoser.taken_username());
     }
@@ -525,6 +543,91 @@ async fn confirm_username(
     })
 }
 
+async fn set_email(
+    context: &Context,
+    djoser: &Djoser,
+    ask: &Ask<'_>,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    let caller = ask.caller()?;
+    let change = match djoser.read_login_change(submission) {
+        Ok(read) => read,
+        Err(answer) => return Ok(answer),
+    };
+    let LoginChange { mut reader, new, proof: current, mismatch } = change;
+    let new = judge_new_email(context, djoser, &mut reader, &new, Some(caller)).await?;
+    judge_current(context, ask, caller, &mut reader, current).await?;
+    if let Err(answer) = reader.finish() {
+        return Ok(answer);
+    }
+    if let Some(mismatch) = mismatch {
+        return Ok(mismatch);
+    }
+    let new = new.ok_or(UNREAD_EMAIL)?;
+    let how = email_change(context);
+    let notice = context.accounts.confirm_username;
+    Ok(match change_email::change(context, caller, &new, &how, None, notice).await? {
+        Ok(()) => djoser.nothing(),
+        Err(why) => djoser.not_set(djoser.new_login(), why),
+    })
+}
+
+async fn reset_email_confirm(
+    context: &Context,
+    djoser: &Djoser,
+    submission: &Submission,
+) -> Result<Answer, Error> {
+    let change = match djoser.read_login_reset(submission) {
+        Ok(read) => read,
+        Err(answer) => return Ok(answer),
+    };
+    let LoginChange { mut reader, new, proof: (uid, token), mismatch } = change;
+    let new = judge_new_email(context, djoser, &mut reader, &new, None).await?;
+    if let Err(answer) = reader.finish() {
+        return Ok(answer);
+    }
+    if let Some(mismatch) = mismatch {
+        return Ok(mismatch);
+    }
+    let new = new.ok_or(UNREAD_EMAIL)?;
+    let account = link::account_of_uid(&uid);
+    let how = email_change(context);
+    let notice = context.accounts.confirm_username;
+    Ok(match change_email::change_by_link(context, account, &token, &new, &how, notice).await? {
+        Ok(()) => djoser.nothing(),
+        Err(why) => djoser.not_set(djoser.new_login(), why),
+    })
+}
+
+/// An address that is none was complained about before it is used.
+const UNREAD_EMAIL: Error = Error::Fault(Fault::Broken("an address was not complained about"));
+
+/// A new address to log in with; complaints are noted. Not one's own, and not another's: but where it
+/// has to be confirmed, that is told to who follows the link.
+async fn judge_new_email(
+    context: &Context,
+    djoser: &Djoser,
+    reader: &mut Reader<'_>,
+    new: &str,
+    own: Option<&Account>,
+) -> Result<Option<EmailAddress>, Error> {
+    let name = djoser.new_login();
+    if !reader.is_fine(name) {
+        return Ok(None);
+    }
+    let Ok(new) = EmailAddress::parse(new) else {
+        reader.refuse(name, BAD_EMAIL);
+        return Ok(None);
+    };
+    if own.is_some_and(|own| own.email == new.as_str())
+        || (!context.accounts.confirm_email_change
+            && emails::is_of_another(context, &new, own.map(|own| own.id)).await?)
+    {
+        reader.refuse(name, TAKEN_EMAIL);
+    }
+    Ok(Some(new))
+}
+
 async fn log_in(
     context: &Context,
     djoser: &Djoser,
@@ -536,7 +639,7 @@ async fn log_in(
         Ok(None) => return Ok(djoser.not_logged_in()),
         Err(answer) => return Ok(answer),
     };
-    match log_in::by_username(context, &ask.client, credentials).await {
+    match log_in::by_name(context, &ask.client, credentials).await {
         Ok(account) if account.may_hold_tokens() => {
             let key = log_in::with_key(context, &account).await?;
             Ok(djoser.logged_in(&key))

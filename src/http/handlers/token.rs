@@ -116,6 +116,9 @@ pub async fn answer(
         | Endpoint::SetUsername
         | Endpoint::ResetUsername
         | Endpoint::ResetUsernameConfirm
+        | Endpoint::SetEmail
+        | Endpoint::ResetEmail
+        | Endpoint::ResetEmailConfirm
         | Endpoint::LogIn
         | Endpoint::LogOut
         | Endpoint::VerifyEmail

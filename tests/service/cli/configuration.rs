@@ -75,6 +75,7 @@ fn everything_wrong_is_told_at_once() {
         "--set=keys.import=hs256:short",
         "--set=gate.phantom_key=/nonexistent",
         "--set=log.level=a=b=c",
+        "--set=account.email_login=on",
     ]);
     assert_eq!(ran.code, 64, "{}", ran.err);
     for part in [
@@ -87,6 +88,7 @@ fn everything_wrong_is_told_at_once() {
         "keys.import: ",
         "gate.phantom_key: ",
         "log.level: ",
+        "account.email_login: whose account",
     ] {
         assert!(ran.err.contains(part), "{part} in {}", ran.err);
     }
