@@ -175,6 +175,12 @@ impl Plan {
         &self.settings
     }
 
+    /// What is asked of new passwords.
+    #[must_use]
+    pub const fn password_rules(&self) -> &PasswordRules {
+        &self.password_rules
+    }
+
     /// How the store is opened.
     #[must_use]
     pub const fn options(&self) -> &Options {

@@ -254,6 +254,33 @@ async fn the_owner_is_not_locked_out() {
 }
 
 #[tokio::test]
+async fn an_operator_unlocks_an_account_for_strangers_and_for_its_owner() {
+    let service = Service::start(&["throttle.ceiling=12"]).await;
+    assert_eq!(service.status(HOME, "alice").await, 200);
+    for from in [ATTACKER, HOME] {
+        service.fail(10, from, "alice").await;
+        service.pass(60);
+        service.fail(2, from, "alice").await;
+    }
+    service.fail(10, ATTACKER, "bob").await;
+    service.pass(60);
+    for from in [ATTACKER, HOME] {
+        assert_eq!(service.status(from, "alice").await, 429, "the ceiling is reached");
+    }
+    service.fail(2, ATTACKER, "bob").await;
+    let context = &service.app.service.context;
+    let subjects = &context.throttle.as_ref().expect("it is on").subjects;
+    let alice = administer::find(&context.store, "alice").await.expect("she is there");
+    let unlock = async || administer::unlock(&context.store, subjects, &alice).await;
+    assert!(unlock().await.expect("the store answers"));
+    assert!(!unlock().await.expect("the store answers"), "nothing is left to forget");
+    for from in [ATTACKER, HOME] {
+        assert_eq!(service.status(from, "alice").await, 200, "{from}");
+    }
+    assert_eq!(service.status(ATTACKER, "bob").await, 429, "bob is somebody else");
+}
+
+#[tokio::test]
 async fn others_behind_the_same_router_are_not_locked_out() {
     let service = Service::start(&[]).await;
     assert_eq!(service.status(HOME, "bob").await, 200);

@@ -226,9 +226,10 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
             "a mail with a link for another address to log in with; with `account.email_login`",
             "204; 400",
         ),
-        Endpoint::ResetEmailConfirm => ("following that link", "204; 400"),
         Endpoint::ResetUsername => ("a mail with a link for a forgotten user name", "204; 400"),
-        Endpoint::ResetUsernameConfirm => ("following that link", "204; 400"),
+        Endpoint::ResetUsernameConfirm | Endpoint::ResetEmailConfirm => {
+            ("following that link", "204; 400")
+        }
         Endpoint::LogIn => ("logging in: an API key, or tokens", "200; 400"),
         Endpoint::LogOut => ("logging out", "200 or 204; 401"),
         Endpoint::VerifyEmail => ("following the link of a verification mail", "200; 400, 404"),

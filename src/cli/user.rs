@@ -12,9 +12,12 @@ use serde_json::{Value, json};
 use crate::account::account::Account;
 use crate::account::hashing::Hashing;
 use crate::account::password::StoredPassword;
+use crate::account::rules;
+use crate::account::throttle::Subjects;
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::cli::{Failure, Tools, prompt, say, say_json};
+use crate::dialect::password_rules;
 use crate::flow::administer::{self, AccountDraft, Deleted};
 use crate::settings::Settings;
 use crate::store::accounts::{self, Edit};
@@ -67,7 +70,7 @@ pub(super) enum UserCommand {
     },
     /// Show one account.
     Show {
-        /// Its user name.
+        /// Its user name, or its mail address.
         name: String,
         /// Print JSON.
         #[arg(long)]
@@ -75,7 +78,7 @@ pub(super) enum UserCommand {
     },
     /// Change what an account says about itself, and what it may do.
     Edit {
-        /// Its user name.
+        /// Its user name, or its mail address.
         name: String,
         #[command(flatten)]
         about: About,
@@ -88,29 +91,34 @@ pub(super) enum UserCommand {
     },
     /// Give an account another password. Ends everything it is signed in to.
     SetPassword {
-        /// Its user name.
+        /// Its user name, or its mail address.
         name: String,
         #[command(flatten)]
         password: PasswordArgs,
     },
     /// Switch an account on.
     Activate {
-        /// Its user name.
+        /// Its user name, or its mail address.
         name: String,
     },
     /// Switch an account off. Its tokens and keys are refused at once.
     Deactivate {
-        /// Its user name.
+        /// Its user name, or its mail address.
         name: String,
     },
     /// End everything that an account is signed in to; its API key stays.
     SignOut {
-        /// Its user name.
+        /// Its user name, or its mail address.
+        name: String,
+    },
+    /// Forget failed sign-ins of an account, so that its owner need not wait, and resets that were asked for.
+    Unlock {
+        /// Its user name, or its mail address.
         name: String,
     },
     /// Delete an account. Where Django owns the accounts, it is switched off and loses every credential.
     Delete {
-        /// Its user name.
+        /// Its user name, or its mail address.
         name: String,
         /// Do not ask.
         #[arg(long)]
@@ -132,14 +140,16 @@ pub(super) struct About {
 }
 
 #[derive(Args, Debug)]
-#[group(required = false, multiple = false)]
 pub(super) struct PasswordArgs {
     /// Read the password from standard input, in one line; otherwise it is asked for.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "no_password")]
     password_stdin: bool,
     /// No password: nobody can sign in with one.
     #[arg(long, visible_alias = "unusable")]
     no_password: bool,
+    /// Take the password even where it breaks the rules for new passwords.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args, Debug)]
@@ -201,10 +211,16 @@ pub(super) async fn createsuperuser(
         (None, true) => String::new(),
         (None, false) => prompt::line("Email address (may be empty)", "")?,
     };
+    judge_email(&tools, &email, true).await?;
     let password = match (given.password, args.no_input) {
+        // As Django's command: what a script brings is taken as it is.
         (Some(password), true) => password,
         (None, true) => return Err(missing("password")),
-        (_, false) => prompt::new_password()?,
+        (_, false) => {
+            let about =
+                rules::About { username: &username, email: &email, ..rules::About::default() };
+            ask_password(&tools, &about).await?
+        }
     };
     let password = hash(&*hashing(&tools).await?, password).await?;
     let draft = AccountDraft {
@@ -228,23 +244,8 @@ pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<Exi
     let now = tools.clock.now();
     match command {
         UserCommand::Create { name, about, staff, superuser, inactive, password, json } => {
-            let password = read_password(&tools, &password).await?;
-            let draft = AccountDraft {
-                username: name.clone(),
-                email: about.email.unwrap_or_default(),
-                first_name: about.first_name.unwrap_or_default(),
-                last_name: about.last_name.unwrap_or_default(),
-                password,
-                is_active: !inactive,
-                is_staff: staff,
-                is_superuser: superuser,
-            };
-            let id = administer::create(store, draft, now).await.map_err(Failure::fault)?;
-            if json {
-                say_json(&json!({ "id": id.get(), "username": name }))?;
-            } else {
-                say(&format!("Account {name} created, id {id}."))?;
-            }
+            let flags = (staff, superuser, !inactive);
+            create(&tools, &name, about, flags, &password, json).await?;
         }
         UserCommand::Import { source } => import(&tools, &source).await?,
         UserCommand::List { after, limit, json } => {
@@ -271,22 +272,17 @@ pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<Exi
             }
         }
         UserCommand::Edit { name, about, staff, superuser } => {
-            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-            let flags = (staff.is_some() || superuser.is_some()).then(|| {
-                (staff.unwrap_or(account.is_staff), superuser.unwrap_or(account.is_superuser))
-            });
-            let edit = Edit {
-                email: about.email.unwrap_or(account.email),
-                first_name: about.first_name.unwrap_or(account.first_name),
-                last_name: about.last_name.unwrap_or(account.last_name),
-                flags,
-            };
-            administer::edit(store, account.id, &edit, now).await.map_err(Failure::fault)?;
-            say(&format!("Account {name} changed."))?;
+            edit(&tools, &name, about, staff, superuser).await?;
         }
         UserCommand::SetPassword { name, password } => {
             let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-            let password = read_password(&tools, &password).await?;
+            let whose = rules::About {
+                username: &account.username,
+                first_name: &account.first_name,
+                last_name: &account.last_name,
+                email: &account.email,
+            };
+            let password = read_password(&tools, &password, &whose).await?;
             administer::set_password(store, account.id, &password, now)
                 .await
                 .map_err(Failure::fault)?;
@@ -315,10 +311,90 @@ pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<Exi
                 .map_err(Failure::fault)?;
             say(&format!("Account {name} is signed out everywhere."))?;
         }
+        UserCommand::Unlock { name } => unlock(&tools, &name).await?,
         UserCommand::Delete { name, yes } => delete(&tools, &name, yes).await?,
     }
     tools.store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes an account. `flags`: staff, superuser, active.
+async fn create(
+    tools: &Tools,
+    name: &str,
+    about: About,
+    flags: (bool, bool, bool),
+    password: &PasswordArgs,
+    json: bool,
+) -> Result<(), Failure> {
+    let [email, first_name, last_name] =
+        [about.email, about.first_name, about.last_name].map(Option::unwrap_or_default);
+    judge_email(tools, &email, !password.no_password).await?;
+    let whose = rules::About {
+        username: name,
+        first_name: &first_name,
+        last_name: &last_name,
+        email: &email,
+    };
+    let password = read_password(tools, password, &whose).await?;
+    let (is_staff, is_superuser, is_active) = flags;
+    let draft = AccountDraft {
+        username: name.to_owned(),
+        email,
+        first_name,
+        last_name,
+        password,
+        is_active,
+        is_staff,
+        is_superuser,
+    };
+    let id = administer::create(&tools.store, draft, tools.clock.now()).await;
+    let id = id.map_err(Failure::fault)?;
+    if json {
+        say_json(&json!({ "id": id.get(), "username": name }))
+    } else {
+        say(&format!("Account {name} created, id {id}."))
+    }
+}
+
+async fn edit(
+    tools: &Tools,
+    name: &str,
+    about: About,
+    staff: Option<bool>,
+    superuser: Option<bool>,
+) -> Result<(), Failure> {
+    let store = &tools.store;
+    let account = administer::find(store, name).await.map_err(Failure::fault)?;
+    if let Some(email) = &about.email
+        && !email.eq_ignore_ascii_case(&account.email)
+    {
+        judge_email(tools, email, account.password.is_usable()).await?;
+    }
+    let flags = (staff.is_some() || superuser.is_some())
+        .then(|| (staff.unwrap_or(account.is_staff), superuser.unwrap_or(account.is_superuser)));
+    let edit = Edit {
+        email: about.email.unwrap_or(account.email),
+        first_name: about.first_name.unwrap_or(account.first_name),
+        last_name: about.last_name.unwrap_or(account.last_name),
+        flags,
+    };
+    let edited = administer::edit(store, account.id, &edit, tools.clock.now()).await;
+    edited.map_err(Failure::fault)?;
+    say(&format!("Account {name} changed."))
+}
+
+async fn unlock(tools: &Tools, name: &str) -> Result<(), Failure> {
+    let store = &tools.store;
+    let account = administer::find(store, name).await.map_err(Failure::fault)?;
+    let master = tools.plan.master_key(store, tools.random.as_ref()).await?;
+    let subjects = Subjects::new(master.digest_key("attempts"));
+    let counted = administer::unlock(store, &subjects, &account).await;
+    say(&if counted.map_err(Failure::fault)? {
+        format!("Account {name} can be signed in to again, as if nobody had failed.")
+    } else {
+        format!("Account {name} was not locked.")
+    })
 }
 
 async fn delete(tools: &Tools, name: &str, yes: bool) -> Result<(), Failure> {
@@ -390,6 +466,7 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
         Box::new(std::io::BufReader::new(file))
     };
     let hashing = hashing(tools).await?;
+    let unique_email = tools.plan.settings().account.unique_email;
     let mut made = 0_usize;
     let mut refused = 0_usize;
     for (number, line) in reader.lines().enumerate() {
@@ -427,6 +504,13 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
             is_superuser: imported.is_superuser,
         };
         let verified = imported.email_verified.then(|| draft.email.clone());
+        if unique_email
+            && let Err(why) = administer::ensure_free_email(&tools.store, &draft.email).await
+        {
+            super::complain(&format!("line {number}: {why}"));
+            refused += 1;
+            continue;
+        }
         match administer::create(&tools.store, draft, tools.clock.now()).await {
             Ok(id) => {
                 if let Some(email) = verified {
@@ -452,26 +536,84 @@ async fn hashing(tools: &Tools) -> Result<Arc<Hashing>, Failure> {
 }
 
 async fn hash(hashing: &Hashing, password: Secret<String>) -> Result<StoredPassword, Failure> {
-    if password.expose().contains('\0') {
-        return Err(Failure::usage("a password must not hold a NUL character"));
-    }
+    refuse_nul(&password)?;
     hashing.hash(password).await.map_err(Failure::fault)
 }
 
-async fn read_password(tools: &Tools, args: &PasswordArgs) -> Result<StoredPassword, Failure> {
+fn refuse_nul(password: &Secret<String>) -> Result<(), Failure> {
+    if password.expose().contains('\0') {
+        return Err(Failure::usage("a password must not hold a NUL character"));
+    }
+    Ok(())
+}
+
+async fn read_password(
+    tools: &Tools,
+    args: &PasswordArgs,
+    about: &rules::About<'_>,
+) -> Result<StoredPassword, Failure> {
     if args.no_password {
         return Ok(StoredPassword::unusable(tools.random.as_ref()));
     }
     let password = if args.password_stdin {
-        prompt::password_from_stdin()?
-    } else if std::io::stdin().is_terminal() {
-        prompt::new_password()?
-    } else {
+        let password = prompt::password_from_stdin()?;
+        let broken = if args.force { Vec::new() } else { judge(tools, &password, about).await? };
+        if !broken.is_empty() {
+            return Err(Failure::usage(format!(
+                "{} --force takes it all the same.",
+                broken.join(" ")
+            )));
+        }
+        password
+    } else if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(
             "say --password-stdin or --no-password where nobody can be asked",
         ));
+    } else if args.force {
+        prompt::new_password()?
+    } else {
+        ask_password(tools, about).await?
     };
     hash(&*hashing(tools).await?, password).await
+}
+
+/// Asks for a password until one keeps the rules, or is wanted all the same.
+async fn ask_password(tools: &Tools, about: &rules::About<'_>) -> Result<Secret<String>, Failure> {
+    loop {
+        let password = prompt::new_password()?;
+        let broken = judge(tools, &password, about).await?;
+        for sentence in &broken {
+            super::complain(sentence);
+        }
+        if broken.is_empty() || prompt::line("Take it all the same? yes/no", "no")? == "yes" {
+            return Ok(password);
+        }
+    }
+}
+
+/// What is wrong with a new password, in sentences.
+async fn judge(
+    tools: &Tools,
+    password: &Secret<String>,
+    about: &rules::About<'_>,
+) -> Result<Vec<String>, Failure> {
+    refuse_nul(password)?;
+    let broken = tools.plan.password_rules().check(password, about).await;
+    Ok(password_rules(&broken.map_err(Failure::fault)?))
+}
+
+/// Whether an account may have an address, or none, as the site has it.
+async fn judge_email(tools: &Tools, email: &str, signs_in: bool) -> Result<(), Failure> {
+    let rules = &tools.plan.settings().account;
+    if rules.email_login && email.is_empty() && signs_in {
+        return Err(Failure::usage(
+            "account.email_login: without an address nobody can sign in; say --email or --no-password",
+        ));
+    }
+    if rules.unique_email {
+        administer::ensure_free_email(&tools.store, email).await.map_err(Failure::fault)?;
+    }
+    Ok(())
 }
 
 fn summary(account: &Account) -> String {

@@ -3,13 +3,14 @@
 use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::account::password::StoredPassword;
+use crate::account::throttle::Subjects;
 use crate::account::username::Username;
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::store::accounts::Owner;
 use crate::store::accounts::{self, Edit, NewAccount};
 use crate::store::refresh_families::EndReason;
-use crate::store::{Store, StoreError, api_keys, email_addresses};
+use crate::store::{Store, StoreError, api_keys, attempts, email_addresses};
 
 /// Why an operator's wish was refused: a sentence for a person.
 #[derive(Debug)]
@@ -115,11 +116,45 @@ fn taken(name: &str) -> AdministrationError {
     AdministrationError::Refused(format!("there is an account {name} already"))
 }
 
-/// The account of that name.
-pub async fn find(store: &Store, username: &str) -> Result<Account, AdministrationError> {
-    accounts::find_by_username(store, username)
-        .await?
-        .ok_or_else(|| AdministrationError::Refused(format!("there is no account {username}")))
+/// Whether no account has this address; else whose it is.
+pub async fn ensure_free_email(store: &Store, email: &str) -> Result<(), AdministrationError> {
+    match accounts::find_by_email(store, email).await?.first() {
+        Some(account) => Err(AdministrationError::Refused(format!(
+            "account {} has the address {email} already",
+            account.username
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The account of that name or, where none is called so, with that address.
+pub async fn find(store: &Store, name: &str) -> Result<Account, AdministrationError> {
+    if let Some(account) = accounts::find_by_username(store, name).await? {
+        return Ok(account);
+    }
+    let mut having = accounts::find_by_email(store, name).await?;
+    match (having.pop(), having.is_empty()) {
+        (Some(account), true) => Ok(account),
+        (Some(_), false) => Err(AdministrationError::Refused(format!(
+            "several accounts have the address {name}: give the user name"
+        ))),
+        (None, _) => Err(AdministrationError::Refused(format!("there is no account {name}"))),
+    }
+}
+
+/// Forgets what was counted against an account: failed sign-ins from wherever, and mails that were asked for
+/// at its address. Gives whether there was anything. Failures of client addresses stay.
+pub async fn unlock(
+    store: &Store,
+    subjects: &Subjects,
+    account: &Account,
+) -> Result<bool, AdministrationError> {
+    let own = [
+        subjects.account(&account.username),
+        subjects.request("reset", &account.email, None),
+        subjects.request("resend", &account.email, None),
+    ];
+    Ok(attempts::forgive(store, own).await?)
 }
 
 /// Notes that an operator vouches for an account's address: mail to it arrives.

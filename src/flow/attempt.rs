@@ -91,14 +91,16 @@ impl<'c> Watched<'c> {
     /// What a failure counts on: first the account or the pair, then the address, always in this order.
     fn charges(&self, passage: Passage) -> Vec<Charge<'_>> {
         let rules = &self.throttle.rules;
-        let (own, past_address) = match (passage, self.from) {
-            (Passage::Known { past_address }, Some((pair, _))) => (pair, past_address),
-            _ => (self.account, false),
+        let (own, of, past_address) = match (passage, self.from) {
+            (Passage::Known { past_address }, Some((pair, _))) => {
+                (pair, Some(self.account), past_address)
+            }
+            _ => (self.account, None, false),
         };
-        let mut charges = vec![Charge { subject: own, limit: &rules.account, decides: true }];
+        let mut charges = vec![Charge { subject: own, of, limit: &rules.account, decides: true }];
         if let Some((_, address)) = self.from {
             let limit = &rules.address;
-            charges.push(Charge { subject: address, limit, decides: !past_address });
+            charges.push(Charge { subject: address, of: None, limit, decides: !past_address });
         }
         charges
     }

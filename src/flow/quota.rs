@@ -34,7 +34,7 @@ pub async fn spend(context: &Context, caller: &Caller, quota: Quota<'_>) -> Resu
     }
     let charges: Vec<Charge<'_>> = limits
         .iter()
-        .map(|(subject, limit)| Charge { subject: *subject, limit, decides: true })
+        .map(|(subject, limit)| Charge { subject: *subject, of: None, limit, decides: true })
         .collect();
     let now = context.now();
     if charges.is_empty() || attempts::count(&context.store, &charges, now).await? {

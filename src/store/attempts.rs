@@ -9,6 +9,8 @@ use crate::store::{Row, Store, StoreError, Tx};
 pub struct Charge<'a> {
     /// On which subject.
     pub subject: Subject,
+    /// Of which account it is, where it is that at an address.
+    pub of: Option<Subject>,
     /// Its limit.
     pub limit: &'a Limit,
     /// Whether nothing at all is counted where this limit is reached; else only this is not.
@@ -58,6 +60,7 @@ async fn count_one(tx: &mut Tx, charge: &Charge<'_>, now: Timestamp) -> Result<b
         seconds(limit.rest).into(),
         unless_zero(limit.ceiling).into(),
         now.plus(limit.window.max(limit.rest)).seconds().into(),
+        charge.of.map(|account| *account.digest()).into(),
     ];
     Ok(!tx.run("attempts.count", &params).await?.is_empty())
 }
@@ -75,9 +78,17 @@ pub async fn succeed(
     let end = if clear { "attempts.clear" } else { "attempts.end_streak" };
     tx.run(end, &[account.digest().into()]).await?;
     if let Some((pair, until)) = pair {
-        tx.run("attempts.know", &[pair.digest().into(), until.seconds().into()]).await?;
+        let params = [pair.digest().into(), until.seconds().into(), account.digest().into()];
+        tx.run("attempts.know", &params).await?;
     }
     tx.commit().await
+}
+
+/// Forgets the failures of these subjects, and of these accounts at whatever address. Gives whether there
+/// were any.
+pub async fn forgive(store: &Store, subjects: [Subject; 3]) -> Result<bool, StoreError> {
+    let params = subjects.map(|subject| subject.digest().into());
+    Ok(!store.write("attempts.forgive", &params).await?.is_empty())
 }
 
 /// Deletes at most `most` subjects of which nothing matters any more. Gives how many.

@@ -84,7 +84,7 @@ class Hook:
         if "password" in changes and changes["password"] is None:
             self.run("user", "set-password", name, "--unusable")
         elif "password" in changes:
-            self.run("user", "set-password", name, "--password-stdin", stdin=changes["password"])
+            self.run("user", "set-password", name, "--password-stdin", "--force", stdin=changes["password"])
         return {}
 
     def delete_user(self, request):

@@ -64,6 +64,12 @@ impl Ran {
         assert_eq!(self.out, "");
     }
 
+    /// Asserts that it ended with this code.
+    #[track_caller]
+    fn code_is(&self, code: i32) {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+    }
+
     /// Asserts that it went well, and gives what it printed.
     #[track_caller]
     fn good(&self) -> &str {
@@ -119,7 +125,8 @@ impl Program {
 
     /// Makes an account whose password is `password`.
     fn user(&self, name: &str) {
-        self.run_with(&["user", "create", name, "--password-stdin"], "password\n").good();
+        self.run_with(&["user", "create", name, "--password-stdin", "--force"], "password\n")
+            .good();
     }
 
     /// Writes a file into its folder and gives the path.

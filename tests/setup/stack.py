@@ -61,7 +61,7 @@ class Stack:
 
     def add_user(self, name, password, *options):
         """Makes an account."""
-        self.cli("user", "create", name, "--password-stdin", "--email", f"{name}@example.org", *options,
+        self.cli("user", "create", name, "--password-stdin", "--force", "--email", f"{name}@example.org", *options,
                  stdin=password + "\n")
 
     def add_token(self, name):

@@ -27,7 +27,7 @@ fn address() -> IpAddr {
 }
 
 fn charge(subject: Subject, limit: &Limit) -> Charge<'_> {
-    Charge { subject, limit, decides: true }
+    Charge { subject, of: None, limit, decides: true }
 }
 
 async fn count(store: &Store, subject: Subject, now: Timestamp) -> bool {

@@ -16,7 +16,7 @@ fn accounts_are_made_shown_changed_and_deleted() {
     on_both(|program| {
         let create = ["user", "create", "aino", "--email", "a@example.org", "--first-name", "Äinö"];
         let made = program.run_with(
-            &[&create[..], &["--staff", "--password-stdin", "--json"]].concat(),
+            &[&create[..], &["--staff", "--password-stdin", "--force", "--json"]].concat(),
             "s3cret\n",
         );
         assert_eq!(made.json(), json!({ "id": 1, "username": "aino" }));
@@ -58,7 +58,11 @@ fn accounts_are_made_shown_changed_and_deleted() {
             program.run(&["user", "deactivate", "eino"]).good(),
             "Account eino is switched off.\n"
         );
-        program.run_with(&["user", "set-password", "eino", "--password-stdin"], "x\n").good();
+        let set = ["user", "set-password", "eino", "--password-stdin"];
+        program
+            .run_with(&set, "x\n")
+            .refused(64, "too short. It must contain at least 8 characters");
+        program.run_with(&[&set[..], &["--force"]].concat(), "x\n").good();
         program.run(&["user", "set-password", "eino", "--unusable"]).good();
         program.run(&["user", "sign-out", "eino"]).good();
         program.run(&["user", "delete", "eino"]).refused(64, "say --yes to delete");
@@ -97,6 +101,62 @@ fn what_cannot_be_an_account_is_refused() {
 }
 
 #[test]
+fn a_password_that_breaks_the_rules_is_taken_on_demand_alone() {
+    let program = Program::new(Engine::Sqlite);
+    let create = ["user", "create", "aino", "--email", "meikku@example.org", "--password-stdin"];
+    let refused = program.run_with(&create, "meikku1\n");
+    refused.refused(64, "The password is too similar to the email address.");
+    assert!(refused.err.contains("--force takes it all the same"), "{}", refused.err);
+    let lenient = ["--set=passwords.similarity=off", "--set=passwords.minimum_length=3"];
+    program.run_with(&[&create[..], &lenient].concat(), "meikku1\n").good();
+    program.run(&["user", "create", "eino", "--no-password", "--password-stdin"]).code_is(64);
+}
+
+#[test]
+fn addresses_are_those_of_one_account_where_the_site_wants_it() {
+    on_both(|program| {
+        program.user("before");
+        let program = program.set("account.unique_email", "on").set("account.email_login", "on");
+        let create = |name: &str, email: &str| {
+            let arguments = ["user", "create", name, "--email", email, "--password-stdin"];
+            program.run_with(&arguments, "Corr3ct-horse-9\n")
+        };
+        create("aino", "").refused(64, "say --email or --no-password");
+        create("aino", "Aino@example.org").good();
+        create("eino", "aino@example.org").refused(1, "account aino has the address");
+        program.run(&["user", "create", "robot", "--no-password"]).good();
+        program
+            .run(&["user", "edit", "robot", "--email", "AINO@example.org"])
+            .refused(1, "account aino has the address");
+        program.run(&["user", "edit", "aino", "--email", "aino@example.org"]).good();
+        // An account is found by its address too.
+        let shown = program.run(&["user", "show", "AINO@example.org", "--json"]).json();
+        assert_eq!(shown["username"], json!("aino"));
+        program.run(&["user", "show", "nobody@example.org"]).refused(1, "there is no account");
+        let lines = "{\"username\": \"one\", \"email\": \"aino@example.org\"}\n";
+        let imported = program.run_with(&["user", "import"], lines);
+        assert_eq!(imported.code, 1, "{}", imported.out);
+        assert!(imported.err.contains("line 1: account aino has the address"), "{}", imported.err);
+        let warned = program.run(&["check"]);
+        let sentence = "account.email_login: 1 accounts with a password have no address";
+        assert!(warned.good().contains(sentence), "{}", warned.out);
+        assert!(!warned.out.contains("account.unique_email"), "{}", warned.out);
+    });
+}
+
+#[test]
+fn an_account_is_unlocked() {
+    on_both(|program| {
+        program.user("aino");
+        assert_eq!(
+            program.run(&["user", "unlock", "aino"]).good(),
+            "Account aino was not locked.\n"
+        );
+        program.run(&["user", "unlock", "eino"]).refused(1, "there is no account eino");
+    });
+}
+
+#[test]
 fn superusers_come_from_the_environment() {
     for prefix in ["DJANGO", "AVAIN"] {
         let program = Program::new(Engine::Sqlite);
@@ -122,8 +182,15 @@ fn superusers_come_from_the_environment() {
         );
         // Asked: the answers come from standard input, the questions go to standard error.
         let child = program.command(&["createsuperuser"]).spawn().expect("it starts");
-        let asked = finish(child, "three\n\nleft\nright\nsame\nsame\n");
+        let answers = "three\n\nleft\nright\nsame\nsame\nno\nthree333\nthree333\nyes\n";
+        let asked = finish(child, answers);
         assert_eq!(asked.code, 0, "{}", asked.err);
+        assert!(asked.err.contains("This password is too short."), "{}", asked.err);
+        assert!(
+            asked.err.contains("The password is too similar to the username."),
+            "{}",
+            asked.err
+        );
         assert!(asked.err.contains("The two passwords differ."), "{}", asked.err);
         assert_eq!(asked.out, "Superuser three created.\n");
     }

@@ -138,8 +138,10 @@ fn commands_reach_a_running_service() {
             serving.refuses_soon(&key, "token revoke").await;
             assert!(serving.admits(&pair.bearer()).await, "the key alone was revoked");
             tokio::task::block_in_place(|| {
-                program
-                    .run_with(&["user", "set-password", "aino", "--password-stdin"], "password\n")
+                program.run_with(
+                    &["user", "set-password", "aino", "--password-stdin", "--force"],
+                    "password\n",
+                )
             })
             .good();
             serving.refuses_soon(&pair.bearer(), "set-password").await;
