@@ -228,7 +228,7 @@ group! {
         /// How long links in mails live.
         link_lifetime: Duration = "3d";
         /// Django's `SECRET_KEY` and `SECRET_KEY_FALLBACKS`, so that links which it has sent before the
-        /// change-over work: to activate or to reset, once. One in a line, or an array. Take them away
+        /// change-over work, allauth's among them: to activate or to reset, once. One in a line, or an array. Take them away
         /// when the last such link has ended.
         @secret django_secret_keys: Lines<Secret<String>> = "";
         /// Django's `TIME_ZONE`: it counts the age of links in local time.

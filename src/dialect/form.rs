@@ -21,6 +21,13 @@ pub enum Submission {
     NotAnObject(&'static str),
 }
 
+impl Default for Submission {
+    /// What an empty body says.
+    fn default() -> Self {
+        Self::Fields(Vec::new())
+    }
+}
+
 /// What was given for a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {

@@ -9,7 +9,7 @@ use crate::base::digest::Digest;
 use crate::flow::{Context, Error, Fault};
 use crate::mail::message::{Draft, Link, MailUser, Message};
 use crate::store::one_time_links::{self, NewLink};
-use crate::store::{Tx, accounts};
+use crate::store::{Tx, accounts, email_addresses};
 use crate::token::link::{self, LinkToken, Purpose};
 
 /// How an account is named in a link.
@@ -175,15 +175,12 @@ pub async fn look_at(
                 Presented::Good(account, good)
             }
         }
-        None if matches!(purpose, Purpose::Activation | Purpose::PasswordReset) => {
-            look_at_django(context, account, &token, now).await?
-        }
+        None if purpose.was_djangos() => look_at_django(context, account, &token, now).await?,
         _ => Presented::Bad(account),
     })
 }
 
-/// Looks at a link that Django may have sent. One that served an activation serves no reset after it, and
-/// the other way round.
+/// Looks at a link that Django may have sent. It does not tell for what: it is good for one thing in all.
 async fn look_at_django(
     context: &Context,
     account: Account,
@@ -191,7 +188,9 @@ async fn look_at_django(
     now: Timestamp,
 ) -> Result<Presented, Error> {
     let Some(links) = &context.accounts.django_links else { return Ok(Presented::Bad(account)) };
-    if !links.verify(&account, token.expose(), now) {
+    let kept = email_addresses::of_account(&context.store, account.id).await?;
+    let addresses: Vec<&str> = kept.iter().map(|kept| kept.address.as_str()).collect();
+    if !links.verify(&account, &addresses, token.expose(), now) {
         return Ok(Presented::Bad(account));
     }
     let digest = token.digest(Purpose::Django, account.id);

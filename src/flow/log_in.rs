@@ -42,11 +42,6 @@ pub async fn check_email(
     sign_in::check(context, caller, email.as_str(), account, password).await
 }
 
-/// Notes that an account logged in now, as Django's forms do.
-pub async fn note(context: &Context, account: AccountId) -> Result<(), Error> {
-    Ok(accounts::touch_last_login(&context.store, account, context.now()).await?)
-}
-
 /// The account's key, and the time noted at which it logged in, as Django's forms do.
 pub async fn with_key(context: &Context, account: &Account) -> Result<ClassicKey, Error> {
     let now = context.now();

@@ -17,6 +17,7 @@ use crate::account::account::Account;
 use crate::base::encode::hex;
 use crate::base::{random, secret};
 use crate::dialect::dj_rest_auth::Mode;
+use crate::dialect::form::Submission;
 use crate::dialect::{Answer, drf};
 use crate::flow::{Caller, Error, Fault, Refusal, authenticate};
 use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, gate, token};
@@ -216,9 +217,13 @@ async fn run(
     if !route.methods.include(method) {
         return Ok(drf::method_not_allowed(words, method.as_str()));
     }
-    let submission = match request::submission(words, parts, body).await {
-        Ok(submission) => submission,
-        Err(answer) => return Ok(answer),
+    let submission = if route.manner.reads_body(route.endpoint) {
+        match request::submission(words, parts, body).await {
+            Ok(submission) => submission,
+            Err(answer) => return Ok(answer),
+        }
+    } else {
+        Submission::default()
     };
     let ask = Ask {
         endpoint: route.endpoint,

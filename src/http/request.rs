@@ -98,7 +98,7 @@ where
 /// Understands a body by its media type. An empty one counts as `{}` whatever its type.
 pub async fn submission(words: &Words, parts: &Parts, body: &Bytes) -> Result<Submission, Answer> {
     if body.is_empty() {
-        return Ok(Submission::Fields(Vec::new()));
+        return Ok(Submission::default());
     }
     let content_type = parts.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     let content_type = String::from_utf8_lossy(content_type.unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dialect::dj_rest_auth::DjRestAuth;
+use crate::dialect::dj_rest_auth::{DjRestAuth, Mode};
 use crate::dialect::djoser::Djoser;
 use crate::dialect::{Dialect, Endpoint, LoginField};
 use crate::flow::LayoutRules;
@@ -18,6 +18,16 @@ pub enum Manner {
     Djoser(Djoser),
     /// As dj-rest-auth does.
     DjRestAuth(DjRestAuth),
+}
+
+impl Manner {
+    /// Whether it matters what a request says in its body. A log-out by a credential of the head never looks, and
+    /// so does not mind what cannot be read.
+    #[must_use]
+    pub fn reads_body(&self, endpoint: Endpoint) -> bool {
+        endpoint != Endpoint::LogOut
+            || matches!(self, Self::DjRestAuth(dialect) if dialect.mode == Mode::Jwt)
+    }
 }
 
 /// Where a request goes.

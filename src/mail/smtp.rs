@@ -146,6 +146,7 @@ impl Smtp {
         let server = (rules.host.as_str(), rules.port);
         let tls = self.tls.clone();
         let mut connection = if rules.security == Security::Tls {
+            // lettre opens the socket here and leaves Nagle's algorithm on: a message may wait 40 ms.
             let limit = Some(rules.timeout);
             let hello = &self.hello;
             let connecting =

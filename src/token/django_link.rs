@@ -6,9 +6,13 @@
 //! | to 3.0 | days since 2001, local date | – | SHA-1: 20 digits |
 //! | from 3.1 | seconds since 2001, local clock | the mail address | SHA-256: 32 digits, or SHA-1 where that is configured |
 //!
+//! allauth hashes all addresses of the account after that, sorted and joined by bars, and writes the account's
+//! part of a link in base 36.
+//!
 //! Django does not tell an activation from a reset: whoever holds one of these links may follow it for
 //! either. That is why ours are made otherwise, and why these are good for one use in all.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ring::{digest, hmac};
@@ -38,10 +42,17 @@ pub struct DjangoLinks {
 }
 
 impl DjangoLinks {
-    /// Whether Django has sent this token to this account, lately enough, and neither password, address
-    /// nor time of the last log-in have changed since.
+    /// Whether Django, or allauth, has sent this token to this account, lately enough, and neither password,
+    /// address nor time of the last log-in have changed since. `addresses`: those of the account beside its own
+    /// that are known; allauth may have known them, or its own alone.
     #[must_use]
-    pub fn verify(&self, account: &Account, token: &str, now: Timestamp) -> bool {
+    pub fn verify(
+        &self,
+        account: &Account,
+        addresses: &[&str],
+        token: &str,
+        now: Timestamp,
+    ) -> bool {
         let Some((time, digits)) = token.split_once('-') else { return false };
         let Some(sent) = parse_base36(time) else { return false };
         let present = self.time_zone.seconds_since_2001(now);
@@ -58,14 +69,26 @@ impl DjangoLinks {
             _ => return false,
         };
         let stamped = stamped(account, sent, in_days);
-        // Every key is tried, so that the time it takes tells nothing about which one fits.
-        let genuine = self.secret_keys.iter().fold(false, |genuine, key| {
+        let by_allauth = |addresses: &[&str]| {
+            let stamped = stamped.expose();
+            Secret::new(format!("{stamped}{}", joined(&account.email, addresses)))
+        };
+        let ways = [by_allauth(&[]), by_allauth(addresses), stamped.clone()];
+        // All are tried with every key, so that the time it takes tells nothing about which one fits.
+        let tries = ways.iter().flat_map(|way| self.secret_keys.iter().map(move |key| (way, key)));
+        let genuine = tries.fold(false, |genuine, (way, key)| {
             // The whole text is compared: the time must be spelt as Django spells it.
-            let expected = format!("{}-{}", base36(sent.unsigned_abs()), hash.of(key, &stamped));
+            let expected = format!("{}-{}", base36(sent.unsigned_abs()), hash.of(key, way));
             genuine | same_bytes(expected.as_bytes(), token.as_bytes())
         });
         genuine && !is_late
     }
+}
+
+/// An account's addresses as allauth hashes them (`EmailAwarePasswordResetTokenGenerator`).
+fn joined(own: &str, further: &[&str]) -> String {
+    let all: BTreeSet<&str> = further.iter().copied().chain([own]).collect();
+    all.into_iter().filter(|email| !email.is_empty()).collect::<Vec<_>>().join("|")
 }
 
 /// The account as it is hashed: a change of any of this ends the link.
@@ -119,8 +142,14 @@ mod tests {
     struct Recorded {
         links: DjangoLinks,
         account: Account,
+        /// Addresses beside the account's own.
+        further: Vec<String>,
         token: String,
         at: Timestamp,
+    }
+
+    fn addresses(further: &[String]) -> Vec<&str> {
+        further.iter().map(String::as_str).collect()
     }
 
     /// `tests/data/django_reset_tokens.json`.
@@ -160,6 +189,10 @@ mod tests {
                     date_joined: Timestamp::from_seconds(0),
                     last_login: moment(&recorded["last_login"]),
                 },
+                further: recorded["addresses"]
+                    .as_array()
+                    .map(|addresses| addresses.iter().map(text).collect())
+                    .unwrap_or_default(),
                 token: text(&recorded["token"]),
                 at: moment(&recorded["at"]).expect("a moment"),
             })
@@ -170,48 +203,69 @@ mod tests {
     fn what_django_has_made_is_verified() {
         let recorded = recorded();
         assert!(recorded.len() >= 5);
-        for Recorded { links, account, token, at } in recorded {
-            assert!(links.verify(&account, &token, at), "{token}");
+        for Recorded { links, account, further, token, at } in recorded {
+            assert!(links.verify(&account, &addresses(&further), &token, at), "{token}");
         }
     }
 
     #[test]
     fn it_ends_after_three_days_of_its_own_counting() {
-        for Recorded { links, account, token, at } in recorded() {
+        for Recorded { links, account, further, token, at } in recorded() {
             let in_days = token.find('-').is_some_and(|at| at < DIGITS_OF_SECONDS);
-            assert!(links.verify(&account, &token, at.plus(Duration::from_hours(70))), "{token}");
+            assert!(
+                links.verify(
+                    &account,
+                    &addresses(&further),
+                    &token,
+                    at.plus(Duration::from_hours(70))
+                ),
+                "{token}"
+            );
             // Days are whole: the last one ends at midnight.
             let end = Duration::from_hours(if in_days { 24 * 4 } else { 72 });
-            assert!(!links.verify(&account, &token, at.plus(end + Duration::from_secs(1))));
+            assert!(!links.verify(
+                &account,
+                &addresses(&further),
+                &token,
+                at.plus(end + Duration::from_secs(1))
+            ));
         }
     }
 
     #[test]
     fn any_change_ends_it() {
-        for Recorded { links, account, token, at } in recorded() {
+        for Recorded { links, account, further, token, at } in recorded() {
             let mut changed = account.clone();
             changed.password = StoredPassword::new("pbkdf2_sha256$1$other$".to_owned());
-            assert!(!links.verify(&changed, &token, at), "password: {token}");
+            assert!(!links.verify(&changed, &addresses(&further), &token, at), "password: {token}");
             let mut changed = account.clone();
             changed.last_login = Some(at);
-            assert!(!links.verify(&changed, &token, at), "last log-in: {token}");
+            assert!(
+                !links.verify(&changed, &addresses(&further), &token, at),
+                "last log-in: {token}"
+            );
             let mut changed = account.clone();
             changed.id = AccountId::new(99);
-            assert!(!links.verify(&changed, &token, at), "id: {token}");
+            assert!(!links.verify(&changed, &addresses(&further), &token, at), "id: {token}");
             let in_days = token.find('-').is_some_and(|at| at < DIGITS_OF_SECONDS);
+            let hashes_address = !in_days || !further.is_empty();
             let mut changed = account.clone();
             changed.email = "other@example.org".to_owned();
-            assert_eq!(links.verify(&changed, &token, at), in_days, "address: {token}");
+            assert_eq!(
+                links.verify(&changed, &addresses(&further), &token, at),
+                !hashes_address,
+                "address: {token}"
+            );
             let mut others = DjangoLinks { secret_keys: vec!["another key".into()], ..links };
-            assert!(!others.verify(&account, &token, at), "key: {token}");
+            assert!(!others.verify(&account, &addresses(&further), &token, at), "key: {token}");
             others.secret_keys.clear();
-            assert!(!others.verify(&account, &token, at), "no key: {token}");
+            assert!(!others.verify(&account, &addresses(&further), &token, at), "no key: {token}");
         }
     }
 
     #[test]
     fn it_cannot_be_respelt() {
-        for Recorded { links, account, token, at } in recorded() {
+        for Recorded { links, account, further, token, at } in recorded() {
             let shorter = token.get(..token.len() - 1).unwrap_or_default().to_owned();
             for other in [
                 format!("0{token}"),
@@ -223,7 +277,7 @@ mod tests {
                 String::new(),
                 "-".to_owned(),
             ] {
-                assert!(!links.verify(&account, &other, at), "{other}");
+                assert!(!links.verify(&account, &addresses(&further), &other, at), "{other}");
             }
         }
     }

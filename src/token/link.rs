@@ -27,6 +27,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Whether Django and djoser send links for it that are not kept anywhere.
+    #[must_use]
+    pub const fn was_djangos(self) -> bool {
+        matches!(self, Self::Activation | Self::PasswordReset | Self::UsernameReset)
+    }
+
     /// As it is stored.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

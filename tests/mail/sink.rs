@@ -67,6 +67,8 @@ pub(crate) struct Sink {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
     tls: Option<TlsAcceptor>,
+    /// Whether it speaks TLS from the first byte.
+    implicit: bool,
     serving: Option<JoinHandle<()>>,
 }
 
@@ -77,8 +79,17 @@ impl Sink {
 
     /// With `tls` it offers STARTTLS, and asks to sign in.
     pub(crate) async fn start_with(tls: Option<TlsAcceptor>) -> Self {
+        Self::start_as(tls, false).await
+    }
+
+    /// Speaks TLS from the first byte, and asks to sign in.
+    pub(crate) async fn start_encrypted(tls: TlsAcceptor) -> Self {
+        Self::start_as(Some(tls), true).await
+    }
+
+    async fn start_as(tls: Option<TlsAcceptor>, implicit: bool) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut sink = Self { address: any, state: Arc::default(), tls, serving: None };
+        let mut sink = Self { address: any, state: Arc::default(), tls, implicit, serving: None };
         sink.open().await;
         sink
     }
@@ -87,13 +98,17 @@ impl Sink {
     pub(crate) async fn open(&mut self) {
         let listener = TcpListener::bind(self.address).await.expect("the port is free");
         self.address = listener.local_addr().expect("it has one");
-        let (state, tls) = (Arc::clone(&self.state), self.tls.clone());
+        let (state, tls, implicit) = (Arc::clone(&self.state), self.tls.clone(), self.implicit);
         self.serving = Some(tokio::spawn(async move {
             let mut open = tokio::task::JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
                 let talk = Talk { state: Arc::clone(&state), tls: tls.clone(), encrypted: false };
-                open.spawn(talk.whole(stream));
+                if implicit {
+                    open.spawn(talk.whole_encrypted(stream));
+                } else {
+                    open.spawn(talk.whole(stream));
+                }
             }
         }));
     }
@@ -183,6 +198,16 @@ enum End {
 }
 
 impl Talk {
+    async fn whole_encrypted(mut self, stream: TcpStream) {
+        let tls = self.tls.take().expect("it has a certificate");
+        lock(&self.state).connections += 1;
+        let Ok(mut stream) = tls.accept(stream).await else { return };
+        self.encrypted = true;
+        if self.say(&mut stream, "220 sink ready").await.is_ok() {
+            drop(self.converse(&mut stream).await);
+        }
+    }
+
     async fn whole(mut self, mut stream: TcpStream) {
         let _open = {
             let mut state = lock(&self.state);

@@ -71,6 +71,32 @@ fn starttls_protects_the_mail_and_the_password() {
 }
 
 #[test]
+fn tls_from_the_first_byte_protects_the_mail_and_the_password() {
+    block_on(async {
+        let folder = TempDir::new().expect("a folder can be made");
+        let sink = Sink::start_encrypted(acceptor(folder.path())).await;
+        let authority = folder.path().join("certificate.pem");
+        send(guarded(sink.address, Security::Tls, Some(&authority))).await;
+        let [taken] = sink.taken().try_into().expect("one mail arrives");
+        assert!(taken.encrypted);
+        assert_eq!(sink.signed_in(), [SIGNED_IN]);
+        // Neither does anybody speak to whom nobody vouches for, nor in clear.
+        let before = sink.connections();
+        for (security, authority, why) in [
+            (Security::Tls, None, "certificate"),
+            (Security::StartTls, Some(authority.as_path()), ""),
+        ] {
+            let office = send(guarded(sink.address, security, authority)).await;
+            let [entry] = office.entries().await.try_into().expect("there is one");
+            assert_ne!(entry.state, MailState::Sent, "{security:?}");
+            assert!(entry.last_error.is_none_or(|said| said.contains(why)), "{security:?}");
+        }
+        assert!(sink.connections() > before, "it was tried");
+        assert_eq!((sink.taken().len(), sink.signed_in().len()), (1, 1));
+    });
+}
+
+#[test]
 fn a_certificate_that_nobody_vouches_for_gets_neither_mail_nor_password() {
     block_on(async {
         let folder = TempDir::new().expect("a folder can be made");

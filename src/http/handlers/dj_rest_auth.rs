@@ -146,7 +146,6 @@ async fn log_in(
         return Ok(dialect.logged_in_with_key(&key));
     }
     let pair = sign_in::begin(context, layout, &checked).await?;
-    log_in::note(context, account.id).await?;
     Ok(dialect.logged_in(&account, &pair))
 }
 
