@@ -52,6 +52,7 @@ test: tools lint build
 	cargo test --locked
 	$(VENV) tests/backend/test_backend.py
 	$(VENV) tests/nginx/test_gateway.py --engine both
+	$(VENV) tests/nginx/test_doctor.py
 	$(VENV) tests/contract/test_rules.py
 	$(MAKE) --no-print-directory contract
 

@@ -22,7 +22,7 @@
 //! | [`base`] | time, randomness, secrets, digests |
 //!
 //! [`app`] wires them together; [`server`] listens; [`background`] ticks; [`settings`] and [`cli`] are what
-//! an operator sees. Which folder may import which is held by `tests/architecture.rs`.
+//! an operator sees; [`doctor`] examines a live gateway for them. Which folder may import which is held by `tests/architecture.rs`.
 //!
 //! ## Invariants
 //!
@@ -43,6 +43,7 @@ pub mod background;
 pub mod base;
 pub mod cli;
 pub mod dialect;
+pub mod doctor;
 pub mod flow;
 pub mod gate;
 pub mod http;

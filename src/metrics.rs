@@ -57,8 +57,12 @@ metrics! {
     in_flight: IntGauge "avain_http_requests_in_flight";
     /// Open connections.
     connections: IntGauge "avain_http_connections";
+    /// Connections that nginx and clients opened.
+    connections_accepted: IntCounter "avain_http_connections_total";
     /// Decisions of the gate: allow, anonymous, deny, throttled, unavailable, misconfigured.
     decisions: IntCounterVec "avain_gate_decisions_total" ["verdict"];
+    /// Questions to the gate that announced a body: nginx lacks `proxy_set_header Content-Length ""`.
+    promised_bodies: IntCounter "avain_gate_promised_bodies_total";
     /// What the gate did not know and looked up: an account, or an API key.
     look_ups: IntCounterVec "avain_gate_look_ups_total" ["what"];
     /// Credentials that the gate knows.

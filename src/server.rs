@@ -150,6 +150,9 @@ pub async fn serve(
         let (service, stop) = (Arc::clone(&service), stop.clone());
         tokio::spawn(async move {
             service.metrics.connections.inc();
+            if face == Face::Public {
+                service.metrics.connections_accepted.inc();
+            }
             match stream {
                 Stream::Tcp(stream) => {
                     connection(&service, stream, peer, face, limits, stop).await;

@@ -1,6 +1,7 @@
 //! The command line: what there is, and what it exits with.
 
 mod check;
+mod doctor;
 mod inspect;
 mod key;
 mod mail;
@@ -71,6 +72,8 @@ enum Command {
     Migrate,
     /// Say everything that is wrong with the configuration, and what is unsafe in production.
     Check(check::CheckArgs),
+    /// Attack a live gateway, and say which line of its configuration mends what is found.
+    Doctor(doctor::DoctorArgs),
     /// List all settings with their defaults and what they are for.
     Settings,
     /// Make an account that may do everything; asks for what is not given.
@@ -163,6 +166,7 @@ fn execute(cli: Cli, environment: BTreeMap<String, String>) -> Result<ExitCode, 
     match cli.command {
         Command::Serve => serve::serve(Plan::new(settings).map_err(Failure::Usage)?),
         Command::Check(args) => with_runtime(check::check(settings, args)),
+        Command::Doctor(args) => with_runtime(doctor::doctor(settings, args)),
         Command::Settings => Ok(ExitCode::SUCCESS),
         Command::Migrate => with_runtime(migrate_now(settings)),
         Command::Createsuperuser(args) => {

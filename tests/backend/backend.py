@@ -28,6 +28,7 @@ from phantom import Crash, Refused, Verifier
 CHALLENGE = 'Bearer realm="api"'
 RECORDED = re.compile(r"(?:api/hobbies|api/students|v3/resource|resource)/")
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+ECHOES = ("api/echo/", "monitor/echo/")     # what arrived, for `avain doctor`
 KNOWN_PATHS = re.compile(r"(?:accounts/login|monitor|hello|api/socket|api)/")
 
 
@@ -93,6 +94,8 @@ class Request(BaseHTTPRequestHandler):
         self.account = None
         if self.decoded == "accounts/login/":
             return self.login()
+        if self.decoded in ECHOES:
+            return self.json(200, {"headers": [[name, value] for name, value in self.headers.items()]}, None)
         if self.decoded == "monitor/":
             return self.json(200, {"status": "ok"}, None)
         if RECORDED.fullmatch(self.decoded) and (self.server.contract or self.decoded != "api/hobbies/"):

@@ -63,13 +63,13 @@ ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 
 def write_site(directory, *, avain, backend, port, roots, origins, rate, certificate=None, key=None, http_port=None,
-               workers=1, log_level="warn"):
+               workers=1, log_level="warn", shipped=SHIPPED):
     """Makes `directory` a place where `nginx -c directory/nginx.conf` runs. Gives the path of that file."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     link = directory / "avain"
     if not link.exists():
-        link.symlink_to(SHIPPED)
+        link.symlink_to(shipped)
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
             raise ValueError(f"not an origin: {origin}")

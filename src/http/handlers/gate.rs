@@ -51,6 +51,7 @@ pub async fn ask(service: &Arc<Service>, headers: &HeaderMap, peer: Peer) -> Res
     if announces_a_body(headers) {
         // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
         // what comes next on this connection would be taken for it.
+        service.metrics.promised_bodies.inc();
         tracing::warn!("the gate was asked with a body: set Content-Length to \"\" in nginx");
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
