@@ -53,6 +53,8 @@ test: tools lint build
 	$(VENV) tests/backend/test_backend.py
 	$(VENV) tests/nginx/test_gateway.py --engine both
 	$(VENV) tests/nginx/test_doctor.py
+	$(VENV) tests/nginx/test_cases.py
+	$(VENV) tests/nginx/test_django.py
 	$(VENV) tests/contract/test_rules.py
 	$(MAKE) --no-print-directory contract
 
@@ -67,8 +69,9 @@ bench: run-tools
 	$(PYTHON) tests/bench/bench.py $(if $(QUICK),--quick)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py $(if $(QUICK),--calls 100)
 
-soak: tools
+soak: tools build
 	PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked --release -- --include-ignored
+	$(VENV) tests/nginx/test_cases.py --cases 100000
 
 clean: stop
 	cargo clean

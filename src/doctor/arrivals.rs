@@ -18,6 +18,7 @@ pub(super) const IDENTITY: &[&str] = &[
     "X-Auth-Via",
     "X-Auth-Error",
     "X-Upstream-Authorization",
+    "X-Avain-Identity",
     "X-Auth-User",
     "X-Auth-Name",
     "X-Auth-Email",

@@ -28,14 +28,15 @@ pub struct Path<'p> {
 ///
 /// Its structure must be the same in every view: it begins with one slash, has no empty, `.` or `..`
 /// segment, no encoded slash, backslash or percent sign, no control character, and is UTF-8. An absolute
-/// URI (`http://…`) and `*` are refused.
+/// URI (`http://…`) and `*` are refused, and so is `#`: nginx and some servers end the path there, others
+/// do not.
 pub fn read<'p>(uri: &'p [u8], room: &'p mut Room) -> Result<Path<'p>, Ambiguous> {
-    let path = uri.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let path = uri.split(|byte| *byte == b'?').next().unwrap_or_default();
     if path.len() > LONGEST || path.first() != Some(&b'/') {
         return Err(Ambiguous);
     }
     let plain =
-        path.iter().all(|byte| (0x20..0x7f).contains(byte) && !matches!(byte, b'%' | b'\\'));
+        path.iter().all(|byte| (0x20..0x7f).contains(byte) && !matches!(byte, b'%' | b'\\' | b'#'));
     let decoded = if plain { path } else { decode(path, room.0.get_or_insert([0; LONGEST]))? };
     let is_odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
     if decoded.windows(2).any(is_odd) && has_odd_segment(decoded) {
@@ -71,7 +72,7 @@ fn decode<'r>(path: &[u8], room: &'r mut [u8; LONGEST]) -> Result<&'r [u8], Ambi
                 b'/' | b'\\' | b'%' | b'?' | b'#' | b'.' | b';' => return Err(Ambiguous),
                 decoded => decoded,
             }
-        } else if byte == b'\\' {
+        } else if matches!(byte, b'\\' | b'#') {
             return Err(Ambiguous);
         } else {
             byte
@@ -143,6 +144,8 @@ mod tests {
             "/api/%3b",
             "/a%ff",
             "/a%3f",
+            "/api/#/../sysadmin/",
+            "/api/v1/#?x",
         ] {
             assert_eq!(path(uri), None, "{uri}");
         }

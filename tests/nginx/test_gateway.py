@@ -34,6 +34,7 @@ MEGABYTE = 1024 * 1024
 
 # What a client may make up about itself. None may reach the backend from outside.
 SPOOFED = ["X-Auth-User-Id", "X-Auth-Username", "X-Auth-Scope", "X-Auth-Via", "X-Auth-Error", "X-Upstream-Authorization",
+           "X-Avain-Identity",
            "X-Auth-User", "X-Auth-Email", "X-Auth-Groups", "X-Auth-Roles", "X-Auth-Token", "X-Auth-Request-User",
            "X-Forwarded-User", "X-Forwarded-Email", "Remote-User", "X-Remote-User", "Forwarded", "X-Forwarded-Prefix",
            "X-Original-URI", "X-Original-Method", "X-Original-URL", "X-Rewrite-URL"]
@@ -272,6 +273,7 @@ class Paths(GatewayCase):
     def test_misplaced_and_second_roots_are_404(self):
         for path in ("/accounts/api/v1/hobbies/", "/accounts/xapi/v1/hobbies/", "/monitor/mobile-api/v1/hobbies/",
                      "/accounts/%61pi/v1/hobbies/", "/accounts/x%0aapi/v1/hobbies/", "/accounts/api%2fv1/hobbies/",
+                     "/accounts/#api/v1/hobbies/", "/accounts/api/v1/hobbies/..%2f..%2f..%2f",
                      "/accounts/login/api/hobbies/", "/api/v1/benefits/mobile-api/v1/hobbies/", "/api/api/v1/hobbies/",
                      "/api/v1/benefits/x%0aapi/v1/hobbies/", "/mobile-api/mobile-api/hobbies/",
                      "/api/..%2faccounts/api/v1/hobbies/"):
@@ -563,7 +565,9 @@ class ShippedFiles(unittest.TestCase):
             done = subprocess.run([find_nginx(), "-t", "-e", "stderr", "-c", str(main)], capture_output=True, text=True,
                                   stdin=subprocess.DEVNULL, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertNotIn("[warn]", done.stderr)
+            # `http2 on;` came with 1.25.1: older ones have only the word that newer ones call deprecated.
+            warnings = [line for line in done.stderr.splitlines() if "[warn]" in line and "listen ... http2" not in line]
+            self.assertEqual(warnings, [])
 
     def test_the_example_site(self):
         self.check("nginx/avain.conf", {})

@@ -8,7 +8,7 @@ and for tests:  with start_stack(directory, settings={"gate.policy": "authentica
 
 Environment of `run`: RUN_HTTPS_PORT (8443), RUN_HTTP_PORT (8080), RUN_AVAIN_PORT (8000), RUN_OPERATIONS_PORT (8001),
 RUN_BACKEND_PORT (8002), RUN_ORIGINS (http://localhost:3000). AVAIN_BINARY, here and in tests, is the program to start
-(target/debug/avain). Builds nothing.
+(target/debug/avain), NGINX_BINARY the nginx. Builds nothing.
 """
 import http.client
 import json
@@ -188,8 +188,8 @@ def binary():
 
 
 def find_nginx():
-    """nginx; Debian keeps it where only root's PATH goes."""
-    found = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin")
+    """nginx: the one that NGINX_BINARY names, else the machine's; Debian keeps it where only root's PATH goes."""
+    found = os.environ.get("NGINX_BINARY") or shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin")
     if not found:
         raise Failure("nginx is not on this machine: run tests/setup/install.sh")
     return found
