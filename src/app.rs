@@ -34,9 +34,10 @@ use crate::dialect::metax::Metax;
 use crate::dialect::simplejwt::SimpleJwt;
 use crate::dialect::words::{CURRENT, PINNED, Words};
 use crate::dialect::{Answer, Dialect, LoginField, drf};
+use crate::flow::audit::{self, AuditRules, RefusalBudget};
 use crate::flow::key_schedule::KeySchedule;
 use crate::flow::keys::KeyRoom;
-use crate::flow::{AccountRules, Context, LayoutRules, Throttle};
+use crate::flow::{AccountRules, Caller, Context, LayoutRules, Throttle};
 use crate::gate::answer::{self, Documents};
 use crate::gate::decide::{Gate, PhantomMint};
 use crate::gate::known::Memory;
@@ -230,7 +231,7 @@ impl Plan {
         random: &'a dyn Random,
         now: Timestamp,
     ) -> KeyRoom<'a> {
-        KeyRoom { store, master, random, now, overlap: self.key_overlap() }
+        KeyRoom { store, master, random, now, overlap: self.key_overlap(), caller: Caller::SERVICE }
     }
 
     /// Sentences about settings that are right but not safe in production.
@@ -558,6 +559,7 @@ impl App {
             ring: ArcSwap::new(ring),
             master,
             throttle,
+            audit: audit_rules(&settings.audit),
             clock,
             random,
             shape: plan.shape.clone(),
@@ -625,7 +627,20 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
     }
 }
 
+fn audit_rules(settings: &settings::Audit) -> AuditRules {
+    AuditRules {
+        retention: (!settings.retention.is_zero()).then_some(settings.retention),
+        refreshes: settings.refreshes,
+        refusals: RefusalBudget::of(settings.refusals_per_minute),
+    }
+}
+
 fn observe(store: &Store, metrics: &Metrics) {
+    let events = metrics.audit_events.clone();
+    store.audit(Arc::new(move |record| {
+        audit::log(record);
+        events.with_label_values(&[record.event.as_str()]).inc();
+    }));
     let seconds = metrics.store_seconds.clone();
     store.observe(Arc::new(move |observed| {
         seconds

@@ -10,8 +10,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::account::account::AccountId;
 use crate::account::password::most_common_parameters;
 use crate::base::clock::Timestamp;
-use crate::flow::Context;
 use crate::flow::key_schedule::{KeySchedule, Step};
+use crate::flow::{Context, audit};
 use crate::gate::decide::Gate;
 use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
@@ -186,6 +186,9 @@ impl Background {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while self.mail.sweep(BATCH).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while audit::sweep(context, BATCH).await? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while attempts::sweep(&context.store, now, BATCH).await? > 0 {

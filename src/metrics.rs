@@ -87,6 +87,8 @@ metrics! {
     mail_age: IntGauge "avain_mail_oldest_seconds";
     /// Refusals, by endpoint and reason.
     refusals: IntCounterVec "avain_refusals_total" ["endpoint", "reason"];
+    /// Audit events, by what happened.
+    audit_events: IntCounterVec "avain_audit_events_total" ["event"];
     /// Faults of ours, by endpoint.
     faults: IntCounterVec "avain_faults_total" ["endpoint"];
 }

@@ -324,6 +324,19 @@ group! {
 }
 
 group! {
+    /// Audit: what happened to accounts, tokens and keys (`avain audit`).
+    Audit {
+        /// How long events are kept; 0: for ever.
+        retention: Duration = "400d";
+        /// Each refresh is recorded, too: one more row for every access token.
+        refreshes: bool = "off";
+        /// Refusals (failed sign-ins, throttled requests) that each instance keeps in a minute; more are
+        /// logged and counted, so that guessing cannot fill the disk.
+        refusals_per_minute: u32 = "60";
+    }
+}
+
+group! {
     /// The gate: what nginx's `auth_request` asks.
     Gate {
         /// Where nginx asks; a path of `server.listen` that nothing outside may reach.
@@ -461,6 +474,8 @@ pub struct Settings {
     pub passwords: Passwords,
     /// How often may be guessed and asked.
     pub throttle: Throttle,
+    /// Audit.
+    pub audit: Audit,
     /// The gate.
     pub gate: Gate,
     /// Mail.
@@ -483,6 +498,7 @@ pub const GROUPS: &[(&str, &[Declaration])] = &[
     ("account", Account::DECLARATIONS),
     ("passwords", Passwords::DECLARATIONS),
     ("throttle", Throttle::DECLARATIONS),
+    ("audit", Audit::DECLARATIONS),
     ("gate", Gate::DECLARATIONS),
     ("mail", Mail::DECLARATIONS),
     ("site", Site::DECLARATIONS),
@@ -532,6 +548,7 @@ impl Settings {
             account: Account::read("account", &[], &mut values),
             passwords: Passwords::read("passwords", &[], &mut values),
             throttle: Throttle::read("throttle", &[], &mut values),
+            audit: Audit::read("audit", &[], &mut values),
             gate: Gate::read("gate", &[], &mut values),
             mail: Mail::read("mail", &[], &mut values),
             site: Site::read("site", &[], &mut values),
@@ -885,6 +902,12 @@ impl Parse for Duration {
         let millis = number.checked_mul(factor).filter(|millis| *millis <= 86_400_000 * 36_500);
         millis.map(Self::from_millis).ok_or_else(|| "is longer than a century".to_owned())
     }
+}
+
+/// A duration as settings write it.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    Duration::parse(text).ok()
 }
 
 /// A number of bytes.

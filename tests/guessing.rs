@@ -80,7 +80,9 @@ impl Service {
             is_staff: false,
             is_superuser: false,
         };
-        administer::create(&context.store, draft, context.now()).await.expect("it is made");
+        administer::create(&context.store, &Caller::default(), draft, context.now())
+            .await
+            .expect("it is made");
     }
 
     fn pass(&self, seconds: u64) {
@@ -146,7 +148,8 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn from(address: &str) -> Caller {
-    Caller { address: Some(address.parse::<IpAddr>().expect("is an address")) }
+    let address = address.parse::<IpAddr>().expect("is an address");
+    Caller { address: Some(address), ..Caller::default() }
 }
 
 #[tokio::test]
@@ -271,7 +274,9 @@ async fn an_operator_unlocks_an_account_for_strangers_and_for_its_owner() {
     let context = &service.app.service.context;
     let subjects = &context.throttle.as_ref().expect("it is on").subjects;
     let alice = administer::find(&context.store, "alice").await.expect("she is there");
-    let unlock = async || administer::unlock(&context.store, subjects, &alice).await;
+    let unlock = async || {
+        administer::unlock(&context.store, Caller::SERVICE, subjects, &alice, context.now()).await
+    };
     assert!(unlock().await.expect("the store answers"));
     assert!(!unlock().await.expect("the store answers"), "nothing is left to forget");
     for from in [ATTACKER, HOME] {
@@ -341,12 +346,14 @@ async fn many_guesses_at_once_learn_no_more_than_one_after_the_other() {
 async fn an_attempt_that_ends_too_late_learns_nothing() {
     let service = Service::start(&[]).await;
     let context = &service.app.service.context;
+    let attacker = from(ATTACKER);
     let begin = async |name| {
-        attempt::Attempt::begin(context, &from(ATTACKER), name).await.expect("there is room")
+        let begun = attempt::Attempt::begin(context, &attacker, name, None).await;
+        begun.expect("there is room")
     };
     let (right, wrong, others) = (begin("alice").await, begin("alice").await, begin("bob").await);
     service.fail(10, ATTACKER, "alice").await;
-    for outcome in [right.succeeded().await, wrong.failed().await] {
+    for outcome in [right.succeeded().await, wrong.failed("wrong_password").await] {
         let refused = matches!(outcome, Err(Error::Refused(Refusal::TooMany { retry_after: 60 })));
         assert!(refused, "{outcome:?}");
     }

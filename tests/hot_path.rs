@@ -21,6 +21,7 @@ use avain::account::password::StoredPassword;
 use avain::app::{App, Plan};
 use avain::base::clock::{Clock as _, SystemClock, Timestamp};
 use avain::base::random::SystemRandom;
+use avain::flow::Caller;
 use avain::flow::administer::{self, AccountDraft};
 use avain::flow::{Context, obtain_key};
 use avain::gate::decide::{Question, Verdict};
@@ -128,10 +129,12 @@ impl Running {
             is_staff: false,
             is_superuser: false,
         };
-        let account = administer::create(&context.store, draft, context.now()).await;
+        let account =
+            administer::create(&context.store, &Caller::default(), draft, context.now()).await;
         let account = account.expect("the account is made");
         let (store, random) = (&context.store, context.random.as_ref());
-        let key = obtain_key::key_of(store, account, random, context.now()).await;
+        let key =
+            obtain_key::key_of(store, &Caller::default(), account, random, context.now()).await;
         let running = Self {
             service: Arc::clone(&app.service),
             bearer: format!("Bearer {}", access_token(context, account.get(), "jti")),

@@ -5,6 +5,7 @@ GRANT USAGE ON SCHEMA avain, public TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA avain TO {role};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA avain TO {role};
 REVOKE INSERT, UPDATE, DELETE ON avain.schema_versions, avain.facts FROM {role};
+REVOKE UPDATE ON avain.audit_events FROM {role};
 
 GRANT SELECT, INSERT ON public.auth_user TO {role};
 GRANT UPDATE (password, last_login, username, first_name, last_name, email, is_active)

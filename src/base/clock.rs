@@ -45,6 +45,12 @@ impl Timestamp {
             .map_or_else(|_| String::new(), |at| at.to_string())
     }
 
+    /// Reads a moment as RFC 3339 writes it.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_microsecond()))
+    }
+
     /// Microseconds since the Unix epoch.
     #[must_use]
     pub const fn micros(self) -> i64 {

@@ -1,4 +1,4 @@
-//! Text forms of bytes: lower-case hex, and base64url as JOSE wants it.
+//! Text forms: lower-case hex, base64url as JOSE wants it, flat JSON.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -53,4 +53,48 @@ pub fn unbase64url<'b>(text: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
 #[must_use]
 pub fn unbase64url_vec(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// A flat JSON object of texts, in the given order.
+#[must_use]
+pub fn json_object(pairs: &[(&str, String)]) -> String {
+    let mut out = String::from("{");
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push_json_text(&mut out, name);
+        out.push(':');
+        push_json_text(&mut out, value);
+    }
+    out.push('}');
+    out
+}
+
+/// RFC 8259 7: quotes, backslashes and control characters are escaped.
+fn push_json_text(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\0'..='\x1f' => {
+                out.push_str("\\u00");
+                out.push_str(&hex(&[u8::try_from(u32::from(c)).unwrap_or_default()]));
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_escaped() {
+        assert_eq!(json_object(&[]), "{}");
+        let pairs = [("a", "\"x\\y\"".to_owned()), ("b", "é\n\0".to_owned())];
+        assert_eq!(json_object(&pairs), r#"{"a":"\"x\\y\"","b":"é\u000a\u0000"}"#);
+    }
 }

@@ -84,7 +84,11 @@ pub(super) enum KeyCommand {
 pub(super) async fn key(settings: Settings, command: KeyCommand) -> Result<ExitCode, Failure> {
     let tools = Tools::open(settings).await?;
     let master = tools.plan.master_key(&tools.store, tools.random.as_ref()).await?;
-    let room = tools.plan.key_room(&tools.store, &master, tools.random.as_ref(), tools.clock.now());
+    let (random, now) = (tools.random.as_ref(), tools.clock.now());
+    let room = KeyRoom {
+        caller: &tools.caller,
+        ..tools.plan.key_room(&tools.store, &master, random, now)
+    };
     match command {
         KeyCommand::List { json } => list(&room, json).await?,
         KeyCommand::Generate { algorithm } => {

@@ -1,5 +1,6 @@
 //! The command line: what there is, and what it exits with.
 
+mod audit;
 mod check;
 mod doctor;
 mod inspect;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::{Plan, StartError};
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::random::{Random, SystemRandom};
+use crate::flow::Caller;
 use crate::settings::{GROUPS, Settings, Sources};
 use crate::store::Store;
 use crate::store::migrate;
@@ -87,6 +89,8 @@ enum Command {
     /// Make, import, list, rotate and retire signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Search what happened to accounts, tokens and keys.
+    Audit(audit::AuditArgs),
     /// List, retry and drop mails in the outbox; look at what mails say.
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -175,6 +179,7 @@ fn execute(cli: Cli, environment: BTreeMap<String, String>) -> Result<ExitCode, 
         Command::User(command) => with_runtime(user::user(settings, command)),
         Command::Token(command) => with_runtime(token::token(settings, command)),
         Command::Key(command) => with_runtime(key::key(settings, command)),
+        Command::Audit(args) => with_runtime(audit::audit(settings, args)),
         Command::Mail(command) => with_runtime(mail::mail(settings, command)),
     }
 }
@@ -225,6 +230,8 @@ struct Tools {
     store: Store,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// Who is recorded as the one who did it.
+    caller: Caller,
 }
 
 impl Tools {
@@ -236,7 +243,7 @@ impl Tools {
         let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
         plan.ensure_migrated(clock.as_ref()).await?;
         let store = plan.open_store()?;
-        Ok(Self { plan, store, clock, random })
+        Ok(Self { plan, store, clock, random, caller: Caller::command_line() })
     }
 }
 

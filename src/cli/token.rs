@@ -58,7 +58,9 @@ pub(super) async fn token(settings: Settings, command: TokenCommand) -> Result<E
     match command {
         TokenCommand::Create { name, json } => {
             let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-            let key = obtain_key::key_of(store, account.id, tools.random.as_ref(), now).await;
+            let key =
+                obtain_key::key_of(store, &tools.caller, account.id, tools.random.as_ref(), now)
+                    .await;
             let key = key.map_err(|error| match error {
                 Error::Fault(fault) => Failure::fault(fault),
                 Error::Refused(_) => Failure::fault("the key was refused"),
@@ -90,12 +92,13 @@ pub(super) async fn token(settings: Settings, command: TokenCommand) -> Result<E
         TokenCommand::Revoke { key, user } => {
             let revoked = match (key, user) {
                 (Some(key), _) => {
-                    let key = ClassicKey::from_stored(key);
-                    api_keys::delete(store, &key, now).await.map_err(Failure::fault)?.is_some()
+                    administer::revoke_key(store, &tools.caller, &ClassicKey::from_stored(key), now)
+                        .await
+                        .map_err(Failure::fault)?
                 }
                 (None, Some(name)) => {
                     let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-                    api_keys::delete_of_account(store, account.id, now)
+                    administer::revoke_key_of(store, &tools.caller, account.id, now)
                         .await
                         .map_err(Failure::fault)?
                 }

@@ -233,7 +233,9 @@ pub(super) async fn createsuperuser(
         is_staff: true,
         is_superuser: true,
     };
-    administer::create(&tools.store, draft, tools.clock.now()).await.map_err(Failure::fault)?;
+    administer::create(&tools.store, &tools.caller, draft, tools.clock.now())
+        .await
+        .map_err(Failure::fault)?;
     say(&format!("Superuser {username} created."))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -283,30 +285,16 @@ pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<Exi
                 email: &account.email,
             };
             let password = read_password(&tools, &password, &whose).await?;
-            administer::set_password(store, account.id, &password, now)
+            administer::set_password(store, &tools.caller, account.id, &password, now)
                 .await
                 .map_err(Failure::fault)?;
             say(&format!("Account {name} has another password and is signed out everywhere."))?;
         }
-        UserCommand::Activate { name } => {
-            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-            let changed = administer::set_active(store, account.id, true, now)
-                .await
-                .map_err(Failure::fault)?;
-            let state = if changed { "is switched on" } else { "was on already" };
-            say(&format!("Account {name} {state}."))?;
-        }
-        UserCommand::Deactivate { name } => {
-            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-            let changed = administer::set_active(store, account.id, false, now)
-                .await
-                .map_err(Failure::fault)?;
-            let state = if changed { "is switched off" } else { "was off already" };
-            say(&format!("Account {name} {state}."))?;
-        }
+        UserCommand::Activate { name } => switch(&tools, &name, true).await?,
+        UserCommand::Deactivate { name } => switch(&tools, &name, false).await?,
         UserCommand::SignOut { name } => {
             let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-            administer::sign_out_everywhere(store, account.id, now)
+            administer::sign_out_everywhere(store, &tools.caller, account.id, now)
                 .await
                 .map_err(Failure::fault)?;
             say(&format!("Account {name} is signed out everywhere."))?;
@@ -348,7 +336,7 @@ async fn create(
         is_staff,
         is_superuser,
     };
-    let id = administer::create(&tools.store, draft, tools.clock.now()).await;
+    let id = administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await;
     let id = id.map_err(Failure::fault)?;
     if json {
         say_json(&json!({ "id": id.get(), "username": name }))
@@ -379,7 +367,7 @@ async fn edit(
         last_name: about.last_name.unwrap_or(account.last_name),
         flags,
     };
-    let edited = administer::edit(store, account.id, &edit, tools.clock.now()).await;
+    let edited = administer::edit(store, &tools.caller, account.id, &edit, tools.clock.now()).await;
     edited.map_err(Failure::fault)?;
     say(&format!("Account {name} changed."))
 }
@@ -388,13 +376,29 @@ async fn unlock(tools: &Tools, name: &str) -> Result<(), Failure> {
     let store = &tools.store;
     let account = administer::find(store, name).await.map_err(Failure::fault)?;
     let master = tools.plan.master_key(store, tools.random.as_ref()).await?;
+    let now = tools.clock.now();
     let subjects = Subjects::new(master.digest_key("attempts"));
-    let counted = administer::unlock(store, &subjects, &account).await;
+    let counted = administer::unlock(store, &tools.caller, &subjects, &account, now).await;
     say(&if counted.map_err(Failure::fault)? {
         format!("Account {name} can be signed in to again, as if nobody had failed.")
     } else {
         format!("Account {name} was not locked.")
     })
+}
+
+async fn switch(tools: &Tools, name: &str, active: bool) -> Result<(), Failure> {
+    let (store, now) = (&tools.store, tools.clock.now());
+    let account = administer::find(store, name).await.map_err(Failure::fault)?;
+    let changed = administer::set_active(store, &tools.caller, account.id, active, now)
+        .await
+        .map_err(Failure::fault)?;
+    let state = match (active, changed) {
+        (true, true) => "is switched on",
+        (true, false) => "was on already",
+        (false, true) => "is switched off",
+        (false, false) => "was off already",
+    };
+    say(&format!("Account {name} {state}."))
 }
 
 async fn delete(tools: &Tools, name: &str, yes: bool) -> Result<(), Failure> {
@@ -412,6 +416,7 @@ async fn delete(tools: &Tools, name: &str, yes: bool) -> Result<(), Failure> {
     let owner = tools.plan.owner(&tools.store).await?;
     let deleted = administer::delete(
         &tools.store,
+        &tools.caller,
         owner,
         account.id,
         tools.clock.now(),
@@ -511,12 +516,18 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
             refused += 1;
             continue;
         }
-        match administer::create(&tools.store, draft, tools.clock.now()).await {
+        match administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await {
             Ok(id) => {
                 if let Some(email) = verified {
-                    administer::mark_verified(&tools.store, id, &email, tools.clock.now())
-                        .await
-                        .map_err(Failure::fault)?;
+                    administer::mark_verified(
+                        &tools.store,
+                        &tools.caller,
+                        id,
+                        &email,
+                        tools.clock.now(),
+                    )
+                    .await
+                    .map_err(Failure::fault)?;
                 }
                 made += 1;
             }

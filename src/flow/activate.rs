@@ -1,6 +1,7 @@
 //! Activating: following the link of an activation mail, or asking for another one.
 
 use crate::account::account::{Account, AccountId};
+use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
 use crate::flow::{Caller, Context, Error};
@@ -25,6 +26,7 @@ pub enum NotActivated {
 /// use.
 pub async fn activate(
     context: &Context,
+    caller: &Caller,
     account: Option<AccountId>,
     token: &str,
     notice: Option<Message>,
@@ -47,6 +49,7 @@ pub async fn activate(
         return Ok(Err(NotActivated::Stale));
     }
     accounts::activate_in(&mut tx, account.id, now).await?;
+    audit::event(Event::Activation, caller, now).about(&account).record(&mut tx).await?;
     if let (Some(message), Some(address)) = (notice, links::address_of(&account)) {
         links::send_notice(context, &mut tx, &account, &address, message, now).await?;
     }

@@ -1,4 +1,5 @@
-//! What operators do to accounts. Every change that takes something away reaches running services.
+//! What operators do to accounts, each recorded with who did it. Every change that takes something away
+//! reaches running services.
 
 use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
@@ -7,10 +8,13 @@ use crate::account::throttle::Subjects;
 use crate::account::username::Username;
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
+use crate::flow::audit::{self, Event};
+use crate::flow::{Caller, profile};
 use crate::store::accounts::Owner;
 use crate::store::accounts::{self, Edit, NewAccount};
 use crate::store::refresh_families::EndReason;
-use crate::store::{Store, StoreError, api_keys, attempts, email_addresses};
+use crate::store::{Store, StoreError, Tx, api_keys, attempts, email_addresses};
+use crate::token::opaque::ClassicKey;
 
 /// Why an operator's wish was refused: a sentence for a person.
 #[derive(Debug)]
@@ -60,6 +64,7 @@ pub struct AccountDraft {
 /// Makes an account.
 pub async fn create(
     store: &Store,
+    caller: &Caller,
     draft: AccountDraft,
     now: Timestamp,
 ) -> Result<AccountId, AdministrationError> {
@@ -83,10 +88,25 @@ pub async fn create(
         is_superuser: draft.is_superuser,
         joined: now,
     };
-    match accounts::create(store, &new).await {
-        Ok(id) => Ok(id),
-        Err(StoreError::Unique(_)) => Err(taken(username.as_str())),
-        Err(error) => Err(error.into()),
+    let mut tx = store.begin("create account").await?;
+    let id = match accounts::create_in(&mut tx, &new).await {
+        Ok(id) => id,
+        Err(StoreError::Unique(_)) => return Err(taken(username.as_str())),
+        Err(error) => return Err(error.into()),
+    };
+    let created = audit::event(Event::AccountCreated, caller, now).about_id(id);
+    let rank = rank(draft.is_staff, draft.is_superuser);
+    created.detail("rank", rank).record(&mut tx).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// What an account may do in the administration, in one word.
+const fn rank(is_staff: bool, is_superuser: bool) -> &'static str {
+    match (is_staff, is_superuser) {
+        (_, true) => "superuser",
+        (true, false) => "staff",
+        (false, false) => "none",
     }
 }
 
@@ -146,20 +166,28 @@ pub async fn find(store: &Store, name: &str) -> Result<Account, AdministrationEr
 /// at its address. Gives whether there was anything. Failures of client addresses stay.
 pub async fn unlock(
     store: &Store,
+    caller: &Caller,
     subjects: &Subjects,
     account: &Account,
+    now: Timestamp,
 ) -> Result<bool, AdministrationError> {
     let own = [
         subjects.account(&account.username),
         subjects.request("reset", &account.email, None),
         subjects.request("resend", &account.email, None),
     ];
-    Ok(attempts::forgive(store, own).await?)
+    let forgiven = attempts::forgive(store, own).await?;
+    if forgiven {
+        let cleared = audit::event(Event::ThrottleCleared, caller, now).about(account);
+        cleared.record_alone(store).await?;
+    }
+    Ok(forgiven)
 }
 
 /// Notes that an operator vouches for an account's address: mail to it arrives.
 pub async fn mark_verified(
     store: &Store,
+    caller: &Caller,
     account: AccountId,
     email: &str,
     now: Timestamp,
@@ -170,32 +198,47 @@ pub async fn mark_verified(
     let folded = address.folded();
     let forms = (address.as_str(), folded.as_str());
     email_addresses::add(&mut tx, account, forms, true, true, now).await?;
+    let verified = audit::event(Event::EmailVerification, caller, now).about_id(account);
+    verified.detail("address", address.as_str()).record(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
 /// Gives an account another password, or an unusable one, and ends all its families.
 pub async fn set_password(
     store: &Store,
+    caller: &Caller,
     account: AccountId,
     password: &StoredPassword,
     now: Timestamp,
 ) -> Result<(), AdministrationError> {
-    Ok(accounts::set_password(store, account, password, now).await?)
+    let mut tx = store.begin("set password").await?;
+    accounts::set_password_in(&mut tx, account, password, EndReason::Password, now).await?;
+    audit::event(Event::PasswordChange, caller, now).about_id(account).record(&mut tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Switches an account on, or off; off ends all its families. Gives whether that changed anything.
 pub async fn set_active(
     store: &Store,
+    caller: &Caller,
     account: AccountId,
     active: bool,
     now: Timestamp,
 ) -> Result<bool, AdministrationError> {
-    Ok(accounts::set_active(store, account, active, now).await?)
+    let mut tx = store.begin("set active").await?;
+    let changed = accounts::set_active_in(&mut tx, account, active, now).await?;
+    if changed {
+        let event = if active { Event::Activation } else { Event::Deactivation };
+        audit::event(event, caller, now).about_id(account).record(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(changed)
 }
 
 /// Changes what an account says about itself.
 pub async fn edit(
     store: &Store,
+    caller: &Caller,
     account: AccountId,
     edit: &Edit,
     now: Timestamp,
@@ -203,7 +246,14 @@ pub async fn edit(
     refuse_odd("e-mail address", &edit.email, 254)?;
     refuse_odd("first name", &edit.first_name, 150)?;
     refuse_odd("last name", &edit.last_name, 150)?;
-    Ok(accounts::edit(store, account, edit, now).await?)
+    let mut tx = store.begin("edit account").await?;
+    accounts::edit_in(&mut tx, account, edit, now).await?;
+    let mut changed = audit::event(Event::AccountChanged, caller, now).about_id(account);
+    if let Some((is_staff, is_superuser)) = edit.flags {
+        changed = changed.detail("rank", rank(is_staff, is_superuser));
+    }
+    changed.record(&mut tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// How an account was deleted.
@@ -219,32 +269,77 @@ pub enum Deleted {
 /// tables refer to the row, so the account is switched off and loses every credential instead.
 pub async fn delete(
     store: &Store,
+    caller: &Caller,
     owner: Owner,
     account: AccountId,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<Deleted, AdministrationError> {
-    if owner == Owner::Django {
-        accounts::set_active(store, account, false, now).await?;
-        accounts::set_password(store, account, &StoredPassword::unusable(random), now).await?;
-        api_keys::delete_of_account(store, account, now).await?;
-        return Ok(Deleted::Deactivated);
-    }
-    match accounts::delete(store, account, now).await {
-        Ok(()) => Ok(Deleted::Removed),
-        Err(StoreError::ForeignKey(_)) => Err(AdministrationError::Refused(
+    let mut tx = store.begin("delete account").await?;
+    audit::event(Event::Deletion, caller, now).about_id(account).record(&mut tx).await?;
+    // What refers to the account may be found out at the COMMIT alone.
+    let deleted = match profile::delete_in(&mut tx, owner, account, now, random).await {
+        Ok(()) => tx.commit().await,
+        Err(error) => Err(error),
+    };
+    match (deleted, owner) {
+        (Ok(()), Owner::Avain) => Ok(Deleted::Removed),
+        (Ok(()), Owner::Django) => Ok(Deleted::Deactivated),
+        (Err(StoreError::ForeignKey(_)), _) => Err(AdministrationError::Refused(
             "other tables refer to this account: deactivate it instead, or delete it in Django's admin"
                 .to_owned(),
         )),
-        Err(error) => Err(error.into()),
+        (Err(error), _) => Err(error.into()),
     }
+}
+
+/// Takes an API key back. `false` where there is no such key.
+pub async fn revoke_key(
+    store: &Store,
+    caller: &Caller,
+    key: &ClassicKey,
+    now: Timestamp,
+) -> Result<bool, AdministrationError> {
+    let mut tx = store.begin("revoke API key").await?;
+    let Some(owner) = api_keys::delete_in(&mut tx, key, now).await? else { return Ok(false) };
+    key_revoked(tx, caller, owner, now).await
+}
+
+/// Takes the API key of an account back. `false` where it has none.
+pub async fn revoke_key_of(
+    store: &Store,
+    caller: &Caller,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, AdministrationError> {
+    let mut tx = store.begin("revoke API key").await?;
+    if !api_keys::delete_of_account_in(&mut tx, account, now).await? {
+        return Ok(false);
+    }
+    key_revoked(tx, caller, account, now).await
+}
+
+async fn key_revoked(
+    mut tx: Tx,
+    caller: &Caller,
+    owner: AccountId,
+    now: Timestamp,
+) -> Result<bool, AdministrationError> {
+    let revoked = audit::event(Event::ApiKeyRevoked, caller, now).about_id(owner);
+    revoked.detail("kind", "classic").record(&mut tx).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Ends all families of an account: signed out everywhere. API keys stay.
 pub async fn sign_out_everywhere(
     store: &Store,
+    caller: &Caller,
     account: AccountId,
     now: Timestamp,
 ) -> Result<(), AdministrationError> {
-    Ok(accounts::revoke_all(store, account, EndReason::Administration, now).await?)
+    let mut tx = store.begin("sign out everywhere").await?;
+    accounts::revoke_all_in(&mut tx, account, EndReason::Administration, now).await?;
+    audit::event(Event::SignOutEverywhere, caller, now).about_id(account).record(&mut tx).await?;
+    Ok(tx.commit().await?)
 }

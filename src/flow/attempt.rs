@@ -5,15 +5,23 @@
 //! nothing once it is over, and when the outcome is written. The second decides: of many guesses at once
 //! only as many learn something as would have one after the other.
 
+use crate::account::account::Account;
 use crate::account::throttle::{Passage, SignInTallies, Subject, Wait};
 use crate::base::clock::Timestamp;
+use crate::flow::audit::{self, Draft, Event};
 use crate::flow::{Caller, Context, Error, Refusal, Throttle};
 use crate::store::attempts::{self, Charge};
 
 /// A password that is being checked. Dropped without a word (where the check was not made), it counts
 /// nothing.
 #[derive(Debug)]
-pub struct Attempt<'c>(Option<(Watched<'c>, Passage)>);
+pub struct Attempt<'c> {
+    context: &'c Context,
+    caller: &'c Caller,
+    /// The account that is meant, where there is one.
+    about: Option<&'c Account>,
+    watched: Option<(Watched<'c>, Passage)>,
+}
 
 #[derive(Debug)]
 struct Watched<'c> {
@@ -28,36 +36,70 @@ impl<'c> Attempt<'c> {
     /// Begins, or refuses with how long to wait. `name` is the user name of the account that is meant, or
     /// what was given where there is none: an account that can be meant in several ways must be counted
     /// under one name.
-    pub async fn begin(context: &'c Context, caller: &Caller, name: &str) -> Result<Self, Error> {
-        let Some(throttle) = &context.throttle else { return Ok(Self(None)) };
+    pub async fn begin(
+        context: &'c Context,
+        caller: &'c Caller,
+        name: &str,
+        about: Option<&'c Account>,
+    ) -> Result<Self, Error> {
+        let mut attempt = Self { context, caller, about, watched: None };
+        let Some(throttle) = &context.throttle else { return Ok(attempt) };
         let watched = Watched::new(context, throttle, caller, name);
-        let (passage, _) = watched.judge(context.now()).await?;
-        Ok(Self(Some((watched, passage))))
+        match watched.judge(context.now()).await {
+            Ok((passage, _)) => attempt.watched = Some((watched, passage)),
+            Err(error) => return Err(attempt.throttled(error).await?),
+        }
+        Ok(attempt)
     }
 
-    /// The password was wrong, or of no use. An error where others have used up what was left meanwhile:
-    /// then the answer must not tell that it was wrong.
-    pub async fn failed(self) -> Result<(), Error> {
-        let Some((watched, passage)) = self.0 else { return Ok(()) };
-        let now = watched.context.now();
-        if attempts::count(&watched.context.store, &watched.charges(passage), now).await? {
-            return Ok(());
+    /// The password was wrong, or of no use: `reason`. An error where others have used up what was left
+    /// meanwhile: then the answer must not tell that it was wrong.
+    pub async fn failed(self, reason: &str) -> Result<(), Error> {
+        if let Some((watched, passage)) = &self.watched {
+            let now = self.context.now();
+            if !attempts::count(&self.context.store, &watched.charges(*passage), now).await? {
+                let error = match watched.judge(now).await {
+                    Err(error) => error,
+                    // There is room again, since a moment ago.
+                    Ok(_) => Refusal::TooMany { retry_after: 1 }.into(),
+                };
+                return Err(self.throttled(error).await?);
+            }
         }
-        watched.judge(now).await?;
-        // There is room again, since a moment ago.
-        Err(Refusal::TooMany { retry_after: 1 }.into())
+        let reason = if self.about.is_some() { reason } else { "unknown_account" };
+        self.draft(Event::SignInFailed).detail("reason", reason).refused(self.context).await?;
+        Ok(())
     }
 
     /// The password was right. An error where others have used up what was left meanwhile: then the answer
     /// must not tell that it was right.
     pub async fn succeeded(self) -> Result<(), Error> {
-        let Some((watched, _)) = self.0 else { return Ok(()) };
-        let now = watched.context.now();
-        let (_, tallies) = watched.judge(now).await?;
+        let Some((watched, _)) = &self.watched else { return Ok(()) };
+        let now = self.context.now();
+        let (_, tallies) = match watched.judge(now).await {
+            Ok(judged) => judged,
+            Err(error) => return Err(self.throttled(error).await?),
+        };
         if watched.throttle.rules.is_news(&tallies, now) {
             watched.note_success(now, false).await?;
         }
         Ok(())
+    }
+
+    fn draft(&self, event: Event) -> Draft {
+        let draft = audit::event(event, self.caller, self.context.now());
+        match self.about {
+            Some(account) => draft.about(account),
+            None => draft,
+        }
+    }
+
+    /// Records that this attempt is one too many, if that is what the error says; gives the error back.
+    async fn throttled(&self, error: Error) -> Result<Error, Error> {
+        if matches!(error, Error::Refused(Refusal::TooMany { .. })) {
+            self.draft(Event::Throttled).detail("what", "sign_in").refused(self.context).await?;
+        }
+        Ok(error)
     }
 }
 

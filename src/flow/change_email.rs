@@ -4,8 +4,9 @@
 use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::base::clock::Timestamp;
+use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, GoodLink, LinkKind, Presented};
-use crate::flow::{Context, Error, emails};
+use crate::flow::{Caller, Context, Error, emails};
 use crate::mail::message::Message;
 use crate::store::accounts;
 use crate::store::{StoreError, Tx};
@@ -38,6 +39,7 @@ pub enum NotMoved {
 /// who follows the link.
 pub(super) async fn change_in(
     context: &Context,
+    caller: &Caller,
     tx: &mut Tx,
     account: &mut Account,
     new: Option<&EmailAddress>,
@@ -57,6 +59,8 @@ pub(super) async fn change_in(
     let old = links::address_of(account);
     let address = new.map_or("", EmailAddress::as_str);
     emails::write_own(tx, account, address, now).await?;
+    let changed = audit::event(Event::EmailChange, caller, now).about(account);
+    changed.detail("from", &account.email).record(tx).await?;
     if let Some(old) = old {
         links::send_notice(context, tx, account, &old, Message::EmailChanged, now).await?;
     }
@@ -73,6 +77,7 @@ pub(super) async fn change_in(
 /// one. `notice`: a mail tells the new address of it.
 pub async fn change(
     context: &Context,
+    caller: &Caller,
     account: &Account,
     new: &EmailAddress,
     how: &EmailChange<'_>,
@@ -87,7 +92,8 @@ pub async fn change(
     {
         return Ok(Err(NotMoved::BadToken));
     }
-    if let Err(why) = change_in(context, &mut tx, &mut account, Some(new), how, now).await? {
+    if let Err(why) = change_in(context, caller, &mut tx, &mut account, Some(new), how, now).await?
+    {
         return Ok(Err(why));
     }
     if notice && account.email == new.as_str() {
@@ -100,6 +106,7 @@ pub async fn change(
 /// As [`change`], by the link for an address to sign in with that is to be another.
 pub async fn change_by_link(
     context: &Context,
+    caller: &Caller,
     account: Option<AccountId>,
     token: &str,
     new: &EmailAddress,
@@ -111,7 +118,7 @@ pub async fn change_by_link(
         Presented::NoAccount => Ok(Err(NotMoved::NoAccount)),
         Presented::Bad(_) | Presented::Used(_) => Ok(Err(NotMoved::BadToken)),
         Presented::Good(account, link) => {
-            change(context, &account, new, how, Some(&link), notice).await
+            change(context, caller, &account, new, how, Some(&link), notice).await
         }
     }
 }
@@ -120,6 +127,7 @@ pub async fn change_by_link(
 /// the old address. Links that went to the old address end, as the account is another than they were made for.
 pub async fn confirm(
     context: &Context,
+    caller: &Caller,
     account: Option<AccountId>,
     token: &str,
 ) -> Result<Result<Account, NotMoved>, Error> {
@@ -148,6 +156,11 @@ pub async fn confirm(
         }
         Err(error) => return Err(error),
     }
+    audit::event(Event::EmailChange, caller, now)
+        .about(&account)
+        .detail("from", &account.email)
+        .record(&mut tx)
+        .await?;
     if let Some(old) = old {
         links::send_notice(context, &mut tx, &account, &old, Message::EmailChanged, now).await?;
     }

@@ -6,6 +6,7 @@ use crate::account::password::StoredPassword;
 use crate::account::rules::{About, RuleBroken};
 use crate::base::secret::Secret;
 use crate::flow::attempt::Attempt;
+use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Error, links, register};
 use crate::mail::message::Message;
 use crate::store::refresh_families::EndReason;
@@ -28,14 +29,14 @@ pub async fn is_current(
     password: Secret<String>,
 ) -> Result<bool, Error> {
     // Whoever has somebody's key must not be able to try passwords with it either.
-    let attempt = Attempt::begin(context, caller, &account.username).await?;
+    let attempt = Attempt::begin(context, caller, &account.username, Some(account)).await?;
     match context.hashing.check(password, Some(account.clone())).await? {
         PasswordCheck::Right(_) => {
             attempt.succeeded().await?;
             Ok(true)
         }
         PasswordCheck::Wrong => {
-            attempt.failed().await?;
+            attempt.failed("wrong_password").await?;
             Ok(false)
         }
     }
@@ -87,7 +88,7 @@ pub async fn change_password(
         }
     }
     let password = context.hashing.hash(new).await?;
-    store(context, account, &password, rules.notice, None).await?;
+    store(context, caller, account, &password, rules.notice, None).await?;
     Ok(Ok(()))
 }
 
@@ -95,6 +96,7 @@ pub async fn change_password(
 /// with it; `false` where somebody else was faster.
 pub(super) async fn store(
     context: &Context,
+    caller: &Caller,
     account: &Account,
     password: &StoredPassword,
     notice: bool,
@@ -111,6 +113,8 @@ pub(super) async fn store(
     if context.accounts.end_keys_on_password_change {
         api_keys::delete_of_account_in(&mut tx, account.id, now).await?;
     }
+    let event = if link.is_some() { Event::PasswordReset } else { Event::PasswordChange };
+    audit::event(event, caller, now).about(account).record(&mut tx).await?;
     if notice && let Some(address) = links::address_of(account) {
         links::send_notice(context, &mut tx, account, &address, Message::PasswordChanged, now)
             .await?;

@@ -3,6 +3,7 @@
 use crate::account::account::{Account, AccountId};
 use crate::account::username::Username;
 use crate::base::secret::Secret;
+use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, Presented};
 use crate::flow::{Caller, Context, Error, change_password};
 use crate::mail::message::Message;
@@ -36,12 +37,13 @@ pub async fn change_username(
     if !change_password::is_current(context, caller, account, current_password).await? {
         return Ok(Err(NotRenamed::WrongPassword));
     }
-    Ok(rename(context, account, new, notice, None).await?.map(drop))
+    Ok(rename(context, caller, account, new, notice, None).await?.map(drop))
 }
 
 /// Renames the account of a link. Good for one use.
 pub async fn confirm(
     context: &Context,
+    caller: &Caller,
     account: Option<AccountId>,
     token: &str,
     new: &str,
@@ -52,7 +54,7 @@ pub async fn confirm(
         Presented::NoAccount => Ok(Err(NotRenamed::NoAccount)),
         Presented::Bad(_) | Presented::Used(_) => Ok(Err(NotRenamed::BadToken)),
         Presented::Good(account, link) => {
-            Ok(rename(context, &account, new, notice, Some(&link)).await?.map(drop))
+            Ok(rename(context, caller, &account, new, notice, Some(&link)).await?.map(drop))
         }
     }
 }
@@ -60,6 +62,7 @@ pub async fn confirm(
 /// Gives an account another name, and says how it is spelt once it is folded.
 pub async fn rename(
     context: &Context,
+    caller: &Caller,
     account: &Account,
     new: &str,
     notice: bool,
@@ -78,6 +81,11 @@ pub async fn rename(
         Err(StoreError::Unique(_)) => return Ok(Err(NotRenamed::Taken)),
         Err(error) => return Err(error.into()),
     }
+    audit::event(Event::UsernameChange, caller, now)
+        .about(account)
+        .detail("to", new.as_str())
+        .record(&mut tx)
+        .await?;
     if notice && let Some(address) = links::address_of(account) {
         links::send_notice(context, &mut tx, account, &address, Message::UsernameChanged, now)
             .await?;

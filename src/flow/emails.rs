@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::base::clock::Timestamp;
+use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
 use crate::flow::{Caller, Context, Error};
@@ -163,7 +164,7 @@ fn is_verified_by_another(kept: &[StoredAddress], account: Option<AccountId>) ->
 
 /// Uses a verification key up. `false` where it is unknown, used, or where another account has verified
 /// the same address meanwhile.
-pub async fn verify(context: &Context, key: &str) -> Result<bool, Error> {
+pub async fn verify(context: &Context, caller: &Caller, key: &str) -> Result<bool, Error> {
     let now = context.now();
     let Some((uid, token)) = key.split_once(':') else { return Ok(false) };
     let account = link::account_of_uid36(uid);
@@ -191,6 +192,8 @@ pub async fn verify(context: &Context, key: &str) -> Result<bool, Error> {
     if !email_addresses::verify(&mut tx, id, now).await? {
         return Ok(false);
     }
+    let verified = audit::event(Event::EmailVerification, caller, now).about(&account);
+    verified.detail("address", address.as_str()).record(&mut tx).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -295,6 +298,8 @@ pub async fn add(
     let added = email_addresses::add(&mut tx, account.id, forms, false, false, now).await?;
     let Some(id) = added else { return Ok(Err(NotAdded::Known)) };
     links::send_link(context, &mut tx, account, address, kind, now).await?;
+    let changed = audit::event(Event::EmailAddresses, caller, now).about(account);
+    changed.detail("added", address.as_str()).record(&mut tx).await?;
     tx.commit().await?;
     let email = address.as_str().to_owned();
     Ok(Ok(OwnAddress { id, email, verified: false, primary: false }))
@@ -336,6 +341,7 @@ pub enum NotDone {
 /// that were sent there end.
 pub async fn make_primary(
     context: &Context,
+    caller: &Caller,
     account: &Account,
     id: i64,
 ) -> Result<Result<OwnAddress, NotDone>, Error> {
@@ -358,6 +364,8 @@ pub async fn make_primary(
         return Ok(Err(NotDone::Unknown));
     }
     write_own(&mut tx, account, &found.address, now).await?;
+    let changed = audit::event(Event::EmailChange, caller, now).about(account);
+    changed.detail("from", &account.email).record(&mut tx).await?;
     if let Some(old) = links::address_of(account) {
         links::send_notice(context, &mut tx, account, &old, Message::EmailChanged, now).await?;
     }
@@ -368,14 +376,20 @@ pub async fn make_primary(
 /// Removes an address that is not the primary one.
 pub async fn remove(
     context: &Context,
+    caller: &Caller,
     account: &Account,
     id: i64,
 ) -> Result<Result<(), NotDone>, Error> {
     let Some(found) = of_account(context, account, id).await? else {
         return Ok(Err(NotDone::Unknown));
     };
+    let now = context.now();
     let mut tx = context.store.begin("remove address").await?;
     let removed = email_addresses::remove(&mut tx, account.id, id).await?;
+    if removed {
+        let changed = audit::event(Event::EmailAddresses, caller, now).about(account);
+        changed.detail("removed", &found.address).record(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(match removed {
         true => Ok(()),

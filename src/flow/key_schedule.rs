@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
+use crate::flow::audit::{self, Event};
 use crate::flow::keys::{KeyRoom, KeysError, signing_key};
 use crate::store::signing_keys::{self, KeyState, Purpose, StoredKey};
 use crate::token::algorithm::Algorithm;
@@ -70,7 +71,9 @@ impl KeySchedule {
             steps.extend(self.rotate(room, random, &stored, signing, rotation).await?);
         }
         if stored.iter().any(|key| key.retires_at.is_some_and(|moment| moment <= room.now)) {
-            let retired = signing_keys::retire_due(room.store, room.now).await?;
+            let record = audit::event(Event::SigningKeyRetired, room.caller, room.now);
+            let record = record.into_record();
+            let retired = signing_keys::retire_due(room.store, room.now, &record).await?;
             steps.extend((!retired.is_empty()).then_some(Step::Retired(retired)));
         }
         Ok(steps)
@@ -95,7 +98,9 @@ impl KeySchedule {
                 return Ok(None);
             }
             let succession = room.succession(Purpose::Token, Some(&signing.id), &next.id);
-            let succeeded = signing_keys::succeed(room.store, &succession, room.now).await?;
+            let record = room.event(Event::SigningKeyRotated, &next.id);
+            let succeeded =
+                signing_keys::succeed(room.store, &succession, room.now, record).await?;
             return Ok(succeeded.then(|| Step::Signs(next.id.clone())));
         }
         if room.now < due.minus(self.publish_ahead) {

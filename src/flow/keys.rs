@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::base::seal::{MasterKey, SealError};
+use crate::flow::Caller;
+use crate::flow::audit::{self, Event, Record};
 use crate::store::signing_keys::{self, KeyState, Purpose, StoredKey, Succession};
 use crate::store::{Store, StoreError};
 use crate::token::algorithm::Algorithm;
@@ -62,6 +64,8 @@ pub struct KeyRoom<'a> {
     pub now: Timestamp,
     /// For how long what a key has signed lives on at most.
     pub overlap: Duration,
+    /// Who changes something.
+    pub caller: &'a Caller,
 }
 
 /// A key as `avain key list` shows it: no private part.
@@ -166,7 +170,8 @@ impl KeyRoom<'_> {
             return Ok(Succeeded::Before);
         }
         let succession = self.succession(purpose, from, id.as_str());
-        if signing_keys::succeed(self.store, &succession, self.now).await? {
+        let record = self.event(Event::SigningKeyRotated, id.as_str());
+        if signing_keys::succeed(self.store, &succession, self.now, record).await? {
             Ok(Succeeded::Now)
         } else {
             Err(KeysError::Refused(format!("there is no key {id} that verifies and could sign")))
@@ -194,7 +199,8 @@ impl KeyRoom<'_> {
             )));
         }
         if signing_key(&stored, Purpose::Token).is_none_or(|key| key.id != id.as_str()) {
-            if signing_keys::retire(self.store, id.as_str(), self.now).await? {
+            let record = self.event(Event::SigningKeyKilled, id.as_str());
+            if signing_keys::retire(self.store, id.as_str(), self.now, record).await? {
                 return Ok(None);
             }
             return Err(KeysError::Refused(format!("there is no key {id} in use")));
@@ -212,7 +218,8 @@ impl KeyRoom<'_> {
             }
         };
         let succession = self.succession(Purpose::Token, Some(id.as_str()), successor.as_str());
-        if signing_keys::kill(self.store, &succession, self.now).await? {
+        let record = self.event(Event::SigningKeyKilled, id.as_str());
+        if signing_keys::kill(self.store, &succession, self.now, record).await? {
             Ok(Some(successor))
         } else {
             let why = format!("key {id} has stopped signing meanwhile: ask once more");
@@ -222,7 +229,8 @@ impl KeyRoom<'_> {
 
     /// Takes a key out of use: what it signed is refused from now on. The key that signs stays.
     pub async fn retire(&self, id: &str) -> Result<(), KeysError> {
-        if signing_keys::retire(self.store, id, self.now).await? {
+        let record = self.event(Event::SigningKeyRetired, id);
+        if signing_keys::retire(self.store, id, self.now, record).await? {
             Ok(())
         } else {
             Err(KeysError::Refused(format!(
@@ -303,11 +311,22 @@ impl KeyRoom<'_> {
             signed_since: (state == KeyState::Signing).then_some(self.now),
             retires_at: None,
         };
-        if signing_keys::create(self.store, &stored).await? {
+        let mut record = self.event(Event::SigningKeyCreated, &stored.id);
+        record.details.extend([
+            ("purpose", purpose.as_str().to_owned()),
+            ("algorithm", stored.algorithm.clone()),
+            ("origin", if imported { "imported" } else { "made" }.to_owned()),
+        ]);
+        if signing_keys::create(self.store, &stored, record).await? {
             Ok(())
         } else {
             Err(KeysError::Refused(format!("key {} is in the store already", stored.id)))
         }
+    }
+
+    /// What is recorded of a change of the key `id`.
+    pub(super) fn event(&self, event: Event, id: &str) -> Record {
+        audit::event(event, self.caller, self.now).detail("key", id).into_record()
     }
 
     fn open(&self, stored: &StoredKey) -> Result<SigningKey, KeysError> {

@@ -1,9 +1,10 @@
 //! Logging in and out with API keys, as djoser and dj-rest-auth do.
 
-use crate::account::account::{Account, AccountId};
+use crate::account::account::Account;
 use crate::account::email::EmailAddress;
 use crate::account::hashing::CheckedPassword;
 use crate::base::secret::Secret;
+use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Credentials, Error, obtain_key, sign_in};
 use crate::store::{accounts, api_keys};
 use crate::token::opaque::ClassicKey;
@@ -43,16 +44,23 @@ pub async fn check_email(
 }
 
 /// The account's key, and the time noted at which it logged in, as Django's forms do.
-pub async fn with_key(context: &Context, account: &Account) -> Result<ClassicKey, Error> {
-    let now = context.now();
-    let random = context.random.as_ref();
-    let key = obtain_key::key_of(&context.store, account.id, random, now).await?;
-    accounts::touch_last_login(&context.store, account.id, now).await?;
+pub async fn with_key(
+    context: &Context,
+    caller: &Caller,
+    account: &Account,
+) -> Result<ClassicKey, Error> {
+    let key = obtain_key::sign_in_with_key(context, caller, account).await?;
+    accounts::touch_last_login(&context.store, account.id, context.now()).await?;
     Ok(key)
 }
 
 /// Takes back the account's key: it is logged out on all devices.
-pub async fn end_key(context: &Context, account: AccountId) -> Result<(), Error> {
-    api_keys::delete_of_account(&context.store, account, context.now()).await?;
-    Ok(())
+pub async fn end_key(context: &Context, caller: &Caller, account: &Account) -> Result<(), Error> {
+    let now = context.now();
+    let mut tx = context.store.begin("revoke API key").await?;
+    if api_keys::delete_of_account_in(&mut tx, account.id, now).await? {
+        let ended = audit::event(Event::SignOut, caller, now).about(account);
+        ended.detail("with", "api_key").record(&mut tx).await?;
+    }
+    Ok(tx.commit().await?)
 }

@@ -3,6 +3,7 @@
 pub mod activate;
 pub mod administer;
 pub mod attempt;
+pub mod audit;
 pub mod authenticate;
 pub mod change_email;
 pub mod change_password;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::account::account::AccountId;
 use crate::account::breached::Unreadable;
 use crate::account::hashing::{Busy, Hashing};
 use crate::account::rules::PasswordRules;
@@ -36,6 +38,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::random::Random;
 use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
+use crate::flow::audit::AuditRules;
 use crate::flow::keys::KeyRoom;
 use crate::mail::Mailer;
 use crate::store::Store;
@@ -152,11 +155,37 @@ impl From<Busy> for Error {
     }
 }
 
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where a request comes from, and who makes it: what is recorded with what it does.
+#[derive(Clone, Debug, Default)]
 pub struct Caller {
     /// The client's address, as far as it is known.
     pub address: Option<IpAddr>,
+    /// What the client's program says it is, without control characters and bounded.
+    pub user_agent: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// The layout that is spoken, or `command-line`.
+    pub layout: Option<&'static str>,
+    /// Who is signed in, or acts as somebody else.
+    pub actor: Option<AccountId>,
+}
+
+impl Caller {
+    /// Nobody: the service does it by itself.
+    pub const SERVICE: &'static Self =
+        &Self { address: None, user_agent: None, request_id: None, layout: None, actor: None };
+
+    /// Whoever may run the command line.
+    #[must_use]
+    pub fn command_line() -> Self {
+        Self { layout: Some("command-line"), ..Self::default() }
+    }
+
+    /// As somebody who has just shown that this account is theirs, unless somebody is signed in already.
+    #[must_use]
+    pub fn as_owner(&self, account: AccountId) -> Self {
+        Self { actor: self.actor.or(Some(account)), ..self.clone() }
+    }
 }
 
 /// What the site wants of accounts.
@@ -267,6 +296,8 @@ pub struct Context {
     pub master: MasterKey,
     /// How often may be guessed and asked; `None`: as often as anybody likes.
     pub throttle: Option<Throttle>,
+    /// How audit events are kept.
+    pub audit: AuditRules,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.
@@ -308,6 +339,7 @@ impl Context {
             random: self.random.as_ref(),
             now: self.now(),
             overlap: self.key_overlap,
+            caller: Caller::SERVICE,
         }
     }
 

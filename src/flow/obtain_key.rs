@@ -1,8 +1,9 @@
 //! Obtaining the account's API key for a user name and a password.
 
-use crate::account::account::AccountId;
+use crate::account::account::{Account, AccountId};
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
+use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Credentials, Error, Fault, sign_in};
 use crate::store::{Store, api_keys};
 use crate::token::opaque::ClassicKey;
@@ -15,13 +16,27 @@ pub async fn obtain_key(
     credentials: Credentials,
 ) -> Result<ClassicKey, Error> {
     let checked = sign_in::check_password(context, caller, credentials).await?;
-    let account = checked.account().id;
-    key_of(&context.store, account, context.random.as_ref(), context.now()).await
+    sign_in_with_key(context, caller, checked.account()).await
+}
+
+/// The classic key of an account whose owner has just shown the password.
+pub(super) async fn sign_in_with_key(
+    context: &Context,
+    caller: &Caller,
+    account: &Account,
+) -> Result<ClassicKey, Error> {
+    let (now, caller) = (context.now(), caller.as_owner(account.id));
+    let random = context.random.as_ref();
+    let key = key_of(&context.store, &caller, account.id, random, now).await?;
+    let signed_in = audit::event(Event::SignIn, &caller, now).about(account);
+    signed_in.detail("with", "api_key").record_alone(&context.store).await?;
+    Ok(key)
 }
 
 /// The classic key of `account`, made where there is none.
 pub async fn key_of(
     store: &Store,
+    caller: &Caller,
     account: AccountId,
     random: &dyn Random,
     now: Timestamp,
@@ -30,9 +45,14 @@ pub async fn key_of(
         return Ok(key);
     }
     let key = ClassicKey::generate(random);
-    if api_keys::create(store, &key, account, now).await? {
+    let mut tx = store.begin("create API key").await?;
+    if api_keys::create_in(&mut tx, &key, account, now).await? {
+        let created = audit::event(Event::ApiKeyCreated, caller, now).about_id(account);
+        created.detail("kind", "classic").record(&mut tx).await?;
+        tx.commit().await?;
         return Ok(key);
     }
+    drop(tx);
     // Somebody else was faster.
     let found = api_keys::find_of_account(store, account).await?;
     found.ok_or(Error::Fault(Fault::Broken("an API key vanished while it was made")))

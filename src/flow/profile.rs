@@ -1,13 +1,17 @@
 //! One's own account: changing what it says, and deleting it.
 
-use crate::account::account::Account;
+use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::account::password::StoredPassword;
+use crate::base::clock::Timestamp;
+use crate::base::random::Random;
 use crate::base::secret::Secret;
+use crate::flow::audit::{self, Event};
 use crate::flow::change_email::{self, EmailChange, NotMoved};
 use crate::flow::{Caller, Context, Error, change_password};
 use crate::store::accounts::{self, Edit, Owner};
-use crate::store::api_keys;
+use crate::store::refresh_families::EndReason;
+use crate::store::{StoreError, Tx, api_keys};
 
 /// What is to be changed; `None` stays.
 #[derive(Debug, Default)]
@@ -23,6 +27,7 @@ pub struct Changes {
 /// Changes one's own account. A notice of a new address goes to the old one.
 pub async fn edit(
     context: &Context,
+    caller: &Caller,
     account: &Account,
     changes: Changes,
     on_email: &EmailChange<'_>,
@@ -46,11 +51,14 @@ pub async fn edit(
     let new_email =
         changes.email.filter(|new| new.as_ref().map_or("", EmailAddress::as_str) != account.email);
     if let Some(new) = new_email {
+        let new = new.as_ref();
         let done =
-            change_email::change_in(context, &mut tx, &mut changed, new.as_ref(), on_email, now);
+            change_email::change_in(context, caller, &mut tx, &mut changed, new, on_email, now);
         if let Err(why) = done.await? {
             return Ok(Err(why));
         }
+    } else if caller.actor != Some(account.id) {
+        audit::event(Event::AccountChanged, caller, now).about(account).record(&mut tx).await?;
     }
     tx.commit().await?;
     Ok(Ok(changed))
@@ -67,7 +75,7 @@ pub async fn delete(
     if !change_password::is_current(context, caller, account, current_password).await? {
         return Ok(false);
     }
-    remove(context, account).await?;
+    remove(context, caller, account).await?;
     Ok(true)
 }
 
@@ -80,15 +88,30 @@ pub const fn may_change(actor: &Account, other: &Account) -> bool {
 }
 
 /// Deletes an account, or, where Django owns it, leaves nothing of it that opens anything.
-pub async fn remove(context: &Context, account: &Account) -> Result<(), Error> {
-    let now = context.now();
-    if context.owner == Owner::Avain {
-        accounts::delete(&context.store, account.id, now).await?;
-    } else {
-        let unusable = StoredPassword::unusable(context.random.as_ref());
-        accounts::set_active(&context.store, account.id, false, now).await?;
-        accounts::set_password(&context.store, account.id, &unusable, now).await?;
-        api_keys::delete_of_account(&context.store, account.id, now).await?;
+pub async fn remove(context: &Context, caller: &Caller, account: &Account) -> Result<(), Error> {
+    let (now, random) = (context.now(), context.random.as_ref());
+    let mut tx = context.store.begin("delete account").await?;
+    audit::event(Event::Deletion, caller, now).about(account).record(&mut tx).await?;
+    delete_in(&mut tx, context.owner, account.id, now, random).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Part of a transaction: as [`remove`].
+pub(super) async fn delete_in(
+    tx: &mut Tx,
+    owner: Owner,
+    account: AccountId,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<(), StoreError> {
+    match owner {
+        Owner::Avain => accounts::delete_in(tx, account, now).await,
+        Owner::Django => {
+            let unusable = StoredPassword::unusable(random);
+            accounts::set_active_in(tx, account, false, now).await?;
+            let reason = EndReason::Deactivation;
+            accounts::set_password_in(tx, account, &unusable, reason, now).await?;
+            api_keys::delete_of_account_in(tx, account, now).await.map(drop)
+        }
     }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What may be asked for so often only, whoever asks: mail, and new accounts.
 
 use crate::account::throttle::{Limit, Subject, Wait};
+use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Error, Refusal};
 use crate::store::attempts::{self, Charge};
 
@@ -40,6 +41,7 @@ pub async fn spend(context: &Context, caller: &Caller, quota: Quota<'_>) -> Resu
     if charges.is_empty() || attempts::count(&context.store, &charges, now).await? {
         return Ok(());
     }
+    audit::event(Event::Throttled, caller, now).detail("what", what).refused(context).await?;
     let mut wait = Wait(1);
     for (subject, limit) in limits {
         let [tally, ..] = attempts::find(&context.store, [subject; 3]).await?;

@@ -3,9 +3,10 @@
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
-use crate::flow::{Context, Error, Fault, LayoutRules, Refusal, RenewedTokens};
+use crate::flow::audit::{self, Event};
+use crate::flow::{Caller, Context, Error, Fault, LayoutRules, Refusal, RenewedTokens};
 use crate::store::refresh_families::EndReason;
-use crate::store::{accounts, refresh_families};
+use crate::store::{StoreError, accounts, refresh_families};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::{FamilyId, Kind};
 use crate::token::refresh::{Family, Renewal, Standing};
@@ -15,6 +16,7 @@ use crate::token::verify::{self, Rejection, Scratch, Subject, VerifiedToken};
 pub async fn refresh(
     context: &Context,
     layout: &LayoutRules,
+    caller: &Caller,
     presented: &str,
 ) -> Result<RenewedTokens, Error> {
     let now = context.now();
@@ -39,7 +41,7 @@ pub async fn refresh(
     token.require(Kind::Refresh)?;
     let standing = family.standing(&digest, context.refresh_grace, now);
     if standing == Standing::Reused {
-        return Err(reused(context, &family, now).await);
+        return Err(reused(context, caller, &family, now).await);
     }
 
     if layout.tokens.rotation && standing == Standing::Current {
@@ -50,6 +52,7 @@ pub async fn refresh(
             let renewal = Renewal::rotated(&token, &rotated)
                 .ok_or(Error::Fault(Fault::Broken("a rotated family does not know its token")))?;
             let who = Authenticated::by_renewal(renewal);
+            note(context, caller, &rotated, now).await?;
             let refresh = Some(issuer.refresh(&who, &stamp)?);
             return Ok(RenewedTokens { access: issuer.access(&who)?, refresh });
         }
@@ -64,15 +67,31 @@ pub async fn refresh(
         return Err(if family.ended {
             Rejection::Revoked.into()
         } else if family.account_is_active {
-            reused(context, &family, now).await
+            reused(context, caller, &family, now).await
         } else {
             Refusal::OwnerInactive.into()
         });
     };
     let who = Authenticated::by_renewal(renewal);
+    note(context, caller, &family, now).await?;
     let refresh =
         if layout.tokens.rotation { Some(issuer.refresh(&who, &family.successor)?) } else { None };
     Ok(RenewedTokens { access: issuer.access(&who)?, refresh })
+}
+
+/// Records a refresh, where the site wants that.
+async fn note(
+    context: &Context,
+    caller: &Caller,
+    family: &Family,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if !context.audit.refreshes {
+        return Ok(());
+    }
+    let owner = caller.as_owner(family.account);
+    let refreshed = audit::event(Event::Refresh, &owner, now).about_id(family.account);
+    refreshed.detail("family", family.id.to_string()).record_alone(&context.store).await
 }
 
 /// The family of a refresh token and the digest of its `jti`; refuses tokens that cannot have one.
@@ -134,8 +153,13 @@ pub(super) async fn find_or_adopt(
 }
 
 /// Ends a family of which somebody else holds a copy of a token.
-pub(super) async fn reused(context: &Context, family: &Family, now: Timestamp) -> Error {
-    match refresh_families::end(&context.store, family.id, EndReason::Reuse, now).await {
+pub(super) async fn reused(
+    context: &Context,
+    caller: &Caller,
+    family: &Family,
+    now: Timestamp,
+) -> Error {
+    match end_reused(context, caller, family, now).await {
         Ok(ended) => {
             if ended {
                 tracing::warn!(
@@ -148,4 +172,20 @@ pub(super) async fn reused(context: &Context, family: &Family, now: Timestamp) -
         }
         Err(error) => error.into(),
     }
+}
+
+async fn end_reused(
+    context: &Context,
+    caller: &Caller,
+    family: &Family,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = context.store.begin("end reused family").await?;
+    let ended = refresh_families::end_in(&mut tx, family.id, EndReason::Reuse, now).await?;
+    if ended {
+        let reuse = audit::event(Event::RefreshReuse, caller, now).about_id(family.account);
+        reuse.detail("family", family.id.to_string()).record(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(ended)
 }

@@ -5,6 +5,7 @@ use crate::account::email::EmailAddress;
 use crate::account::rules::{About, RuleBroken};
 use crate::account::username::Username;
 use crate::base::secret::Secret;
+use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind};
 use crate::flow::quota::{self, Quota};
 use crate::flow::{Caller, Context, Error, Fault, emails, obtain_key};
@@ -134,16 +135,16 @@ pub async fn register(
     };
     let email = registration.email.as_ref();
     let made = match given {
-        Some(name) => make(context, &mut account, &name, email, rules).await?,
-        None => make_with_free_name(context, &mut account, email, rules).await?,
+        Some(name) => make(context, caller, &mut account, &name, email, rules).await?,
+        None => make_with_free_name(context, caller, &mut account, email, rules).await?,
     };
     if let Err(why) = made {
         return Ok(Err(why));
     }
     let key = if rules.with_key && account.is_active {
-        let random = context.random.as_ref();
-        let key = obtain_key::key_of(&context.store, account.id, random, account.date_joined);
-        Some(key.await?)
+        let (random, owner) = (context.random.as_ref(), caller.as_owner(account.id));
+        let (store, now) = (&context.store, account.date_joined);
+        Some(obtain_key::key_of(store, &owner, account.id, random, now).await?)
     } else {
         None
     };
@@ -153,6 +154,7 @@ pub async fn register(
 /// As [`make`], with a name that is made from the address and that nobody has.
 async fn make_with_free_name(
     context: &Context,
+    caller: &Caller,
     account: &mut Account,
     email: Option<&EmailAddress>,
     rules: &RegistrationRules<'_>,
@@ -163,14 +165,14 @@ async fn make_with_free_name(
     // Two digits at first, and more as they turn out to be taken: this ends.
     for digits in 2..=LONGEST_NUMBER {
         if !is_taken(context, name.as_str(), true).await? {
-            match make(context, account, &name, email, rules).await? {
+            match make(context, caller, account, &name, email, rules).await? {
                 Err(NotRegistered::Taken) => {}
                 made => return Ok(made),
             }
         }
         name = plain.numbered(digits, context.random.as_ref());
     }
-    make(context, account, &name, email, rules).await
+    make(context, caller, account, &name, email, rules).await
 }
 
 /// So many digits make any name free.
@@ -179,6 +181,7 @@ const LONGEST_NUMBER: u8 = 12;
 /// One try to make the account under a name.
 async fn make(
     context: &Context,
+    caller: &Caller,
     account: &mut Account,
     username: &Username,
     email: Option<&EmailAddress>,
@@ -209,6 +212,7 @@ async fn make(
         Err(StoreError::Unique(_)) => return Ok(Err(NotRegistered::Taken)),
         Err(error) => return Err(error.into()),
     };
+    audit::event(Event::Registration, caller, now).about(account).record(&mut tx).await?;
     if let Some(email) = email {
         if rules.verifies_email {
             let folded = email.folded();

@@ -3,6 +3,7 @@
 use crate::account::account::{Account, AccountId};
 use crate::account::rules::RuleBroken;
 use crate::base::secret::Secret;
+use crate::flow::audit::{self, Event};
 use crate::flow::change_password;
 use crate::flow::links::{self, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
@@ -43,6 +44,11 @@ pub async fn request(
         if let Some(address) = links::address_of(&account) {
             let mut tx = context.store.begin("request reset").await?;
             links::send_link(context, &mut tx, &account, &address, kind, now).await?;
+            audit::event(Event::ResetRequest, caller, now)
+                .about(&account)
+                .detail("what", kind.purpose.as_str())
+                .record(&mut tx)
+                .await?;
             tx.commit().await?;
             sent = true;
         }
@@ -115,7 +121,7 @@ pub async fn confirm(
     }
     let Some(link) = link else { return Ok(Err(NotReset::BadToken)) };
     let password = context.hashing.hash(new).await?;
-    if change_password::store(context, &account, &password, notice, Some(&link)).await? {
+    if change_password::store(context, caller, &account, &password, notice, Some(&link)).await? {
         attempt::recovered(context, caller, &account.username).await?;
         Ok(Ok(account))
     } else {

@@ -1,7 +1,8 @@
 //! Taking back: a refresh token, and with it its family and the access tokens of that.
 
+use crate::flow::audit::{self, Event};
 use crate::flow::refresh::{find_or_adopt, identify, reused};
-use crate::flow::{Context, Error, LayoutRules, Refusal};
+use crate::flow::{Caller, Context, Error, LayoutRules, Refusal};
 use crate::store::refresh_families::{self, EndReason};
 use crate::token::claims::Kind;
 use crate::token::refresh::Standing;
@@ -12,6 +13,7 @@ use crate::token::verify::{self, Rejection, Scratch};
 pub async fn revoke_refresh_token(
     context: &Context,
     layout: &LayoutRules,
+    caller: &Caller,
     presented: &str,
 ) -> Result<(), Error> {
     let now = context.now();
@@ -29,10 +31,16 @@ pub async fn revoke_refresh_token(
     }
     token.require(Kind::Refresh)?;
     if family.standing(&digest, context.refresh_grace, now) == Standing::Reused {
-        return Err(reused(context, &family, now).await);
+        return Err(reused(context, caller, &family, now).await);
     }
-    if refresh_families::end(&context.store, family_id, EndReason::SignOut, now).await? {
-        Ok(())
+    let mut tx = context.store.begin("sign out").await?;
+    if refresh_families::end_in(&mut tx, family_id, EndReason::SignOut, now).await? {
+        audit::event(Event::SignOut, &caller.as_owner(family.account), now)
+            .about_id(family.account)
+            .detail("family", family_id.to_string())
+            .record(&mut tx)
+            .await?;
+        Ok(tx.commit().await?)
     } else {
         Err(Rejection::Revoked.into())
     }

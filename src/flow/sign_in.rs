@@ -6,6 +6,7 @@ use crate::account::hashing::{CheckedPassword, PasswordCheck};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::flow::attempt::Attempt;
+use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, Refusal, TokenPair};
 use crate::store::{accounts, email_addresses, refresh_families};
 use crate::token::authenticated::Authenticated;
@@ -21,12 +22,12 @@ pub async fn check(
     account: Option<Account>,
     password: Secret<String>,
 ) -> Result<CheckedPassword, Error> {
-    let stored = account.as_ref().map(|account| account.password.clone());
-    let meant = account.as_ref().map_or(name, |account| &account.username).to_owned();
-    let attempt = Attempt::begin(context, caller, &meant).await?;
+    let known = account.clone();
+    let meant = known.as_ref().map_or(name, |account| &account.username);
+    let attempt = Attempt::begin(context, caller, meant, known.as_ref()).await?;
     match context.hashing.check(password, account).await? {
         PasswordCheck::Wrong => {
-            attempt.failed().await?;
+            attempt.failed("wrong_password").await?;
             Err(Refusal::WrongCredentials.into())
         }
         PasswordCheck::Right(checked) => {
@@ -34,11 +35,11 @@ pub async fn check(
             if checked.account().may_hold_tokens() {
                 attempt.succeeded().await?;
             } else {
-                attempt.failed().await?;
+                attempt.failed("inactive").await?;
             }
-            if let (Some(stored), Some(rehashed)) = (stored, checked.rehashed()) {
-                let id = checked.account().id;
-                accounts::rehash_password(&context.store, id, &stored, rehashed).await?;
+            if let (Some(known), Some(rehashed)) = (known, checked.rehashed()) {
+                let stored = &known.password;
+                accounts::rehash_password(&context.store, known.id, stored, rehashed).await?;
             }
             Ok(checked)
         }
@@ -94,13 +95,14 @@ pub async fn sign_in(
     credentials: Credentials,
 ) -> Result<TokenPair, Error> {
     let checked = check_password(context, caller, credentials).await?;
-    begin(context, layout, &checked).await
+    begin(context, layout, caller, &checked).await
 }
 
 /// Begins a refresh family for the owner of a checked password.
 pub async fn begin(
     context: &Context,
     layout: &LayoutRules,
+    caller: &Caller,
     checked: &CheckedPassword,
 ) -> Result<TokenPair, Error> {
     let now = context.now();
@@ -118,6 +120,13 @@ pub async fn begin(
     let issuer = context.issuer(&ring, &layout.tokens, now);
     let stamp = issuer.refresh_stamp(ends_at);
     let pair = TokenPair { access: issuer.access(&who)?, refresh: issuer.refresh(&who, &stamp)? };
-    refresh_families::begin(&context.store, &who, layout.name, begun_at, &stamp).await?;
+    let mut tx = context.store.begin("begin refresh family").await?;
+    refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp).await?;
+    audit::event(Event::SignIn, &caller.as_owner(account), now)
+        .about(checked.account())
+        .detail("family", family.to_string())
+        .record(&mut tx)
+        .await?;
+    tx.commit().await?;
     Ok(pair)
 }

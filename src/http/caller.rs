@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName};
 
 use crate::flow::Caller;
@@ -9,10 +10,32 @@ use crate::http::{Peer, Service};
 
 static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// What flows are told about the client.
+/// What flows are told about the client. Who is signed in is found out later.
 #[must_use]
-pub fn caller(service: &Service, headers: &HeaderMap, peer: Peer) -> Caller {
-    Caller { address: address(service, headers, peer) }
+pub fn caller(
+    service: &Service,
+    headers: &HeaderMap,
+    peer: Peer,
+    layout: &'static str,
+    request_id: &str,
+) -> Caller {
+    Caller {
+        address: address(service, headers, peer).map(|address| address.to_canonical()),
+        user_agent: user_agent(headers),
+        request_id: Some(request_id.to_owned()),
+        layout: Some(layout),
+        actor: None,
+    }
+}
+
+/// Characters of a user agent at most; browsers' have fewer.
+const LONGEST_USER_AGENT: usize = 300;
+
+/// What the client's program says it is: printable, and not longer than is worth keeping.
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let told = String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes());
+    let plain = told.chars().filter(|c| !c.is_control()).take(LONGEST_USER_AGENT);
+    Some(plain.collect::<String>()).filter(|told| !told.is_empty())
 }
 
 /// The client's address, as a trusted peer tells it in `X-Real-IP`. What anybody else says there, and

@@ -69,7 +69,8 @@ where
         None => response::not_found(),
         Some(_) if busy => response::fault(StatusCode::SERVICE_UNAVAILABLE, &request_id),
         Some((route, id)) => {
-            let caller = caller::caller(service, &parts.headers, peer);
+            let layout = route.rules.name;
+            let caller = caller::caller(service, &parts.headers, peer, layout, &request_id);
             let asked = Asked { parts, id: id.clone(), caller };
             serve(service, route, asked, body, &request_id).await
         }
@@ -225,12 +226,13 @@ async fn run(
     } else {
         Submission::default()
     };
+    let actor = caller.as_ref().map(|account| account.id);
     let ask = Ask {
         endpoint: route.endpoint,
         method,
         id: asked.id.as_deref(),
         caller,
-        client: asked.caller,
+        client: Caller { actor, ..asked.caller.clone() },
         headers: &parts.headers,
     };
     let context = &service.context;

@@ -138,15 +138,7 @@ pub async fn newest_passwords(store: &Store, most: i64) -> Result<Vec<StoredPass
     rows.iter().map(|row| row.text("password").map(StoredPassword::new)).collect()
 }
 
-/// Makes an account. [`StoreError::Unique`] where the name is taken.
-pub async fn create(store: &Store, new: &NewAccount<'_>) -> Result<AccountId, StoreError> {
-    let mut tx = store.begin("create account").await?;
-    let id = create_in(&mut tx, new).await?;
-    tx.commit().await?;
-    Ok(id)
-}
-
-/// Part of a transaction: as [`create`].
+/// Part of a transaction: makes an account. [`StoreError::Unique`] where the name is taken.
 pub async fn create_in(tx: &mut Tx, new: &NewAccount<'_>) -> Result<AccountId, StoreError> {
     let rows = tx
         .run(
@@ -181,19 +173,7 @@ pub async fn rehash_password(
     store.write("accounts.rehash_password", &params).await.map(drop)
 }
 
-/// Gives an account another password and ends all its families.
-pub async fn set_password(
-    store: &Store,
-    id: AccountId,
-    password: &StoredPassword,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let mut tx = store.begin("set password").await?;
-    set_password_in(&mut tx, id, password, EndReason::Password, now).await?;
-    tx.commit().await
-}
-
-/// Part of a transaction: as [`set_password`].
+/// Part of a transaction: gives an account another password and ends all its families.
 pub async fn set_password_in(
     tx: &mut Tx,
     id: AccountId,
@@ -228,40 +208,27 @@ pub async fn deactivate_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result
     end_all(tx, id, EndReason::Deactivation, now).await
 }
 
-/// Switches an account on or off; off ends all its families. Gives whether it was the other way before.
-pub async fn set_active(
-    store: &Store,
+/// Part of a transaction: switches an account on or off; off ends all its families. Gives whether it was
+/// the other way before.
+pub async fn set_active_in(
+    tx: &mut Tx,
     id: AccountId,
     active: bool,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let mut tx = store.begin("set active").await?;
     let changed =
         !tx.run("accounts.set_active", &[id.get().into(), active.into()]).await?.is_empty();
     if changed {
         if active {
-            changes::note(&mut tx, Change::Account(id.get()), now).await?;
+            changes::note(tx, Change::Account(id.get()), now).await?;
         } else {
-            end_all(&mut tx, id, EndReason::Deactivation, now).await?;
+            end_all(tx, id, EndReason::Deactivation, now).await?;
         }
     }
-    tx.commit().await?;
     Ok(changed)
 }
 
-/// Changes an account's address, names and flags.
-pub async fn edit(
-    store: &Store,
-    id: AccountId,
-    edit: &Edit,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let mut tx = store.begin("edit account").await?;
-    edit_in(&mut tx, id, edit, now).await?;
-    tx.commit().await
-}
-
-/// Part of a transaction: as [`edit`].
+/// Part of a transaction: changes an account's address, names and flags.
 pub async fn edit_in(
     tx: &mut Tx,
     id: AccountId,
@@ -283,26 +250,22 @@ pub async fn edit_in(
     changes::note(tx, Change::Account(id.get()), now).await
 }
 
-/// Deletes an account, its API keys and all of ours that hangs on it. [`StoreError::ForeignKey`] where
-/// other tables refer to it.
-pub async fn delete(store: &Store, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
-    let mut tx = store.begin("delete account").await?;
+/// Part of a transaction: deletes an account, its API keys and all of ours that hangs on it.
+/// [`StoreError::ForeignKey`] where other tables refer to it, at once or at the COMMIT.
+pub async fn delete_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
     tx.run("api_keys.delete_of_account", &[id.get().into()]).await?;
     tx.run("accounts.delete", &[id.get().into()]).await?;
-    changes::note(&mut tx, Change::Account(id.get()), now).await?;
-    tx.commit().await
+    changes::note(tx, Change::Account(id.get()), now).await
 }
 
-/// Ends all families of an account.
-pub async fn revoke_all(
-    store: &Store,
+/// Part of a transaction: ends all families of an account.
+pub async fn revoke_all_in(
+    tx: &mut Tx,
     id: AccountId,
     reason: EndReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut tx = store.begin("sign out everywhere").await?;
-    end_all(&mut tx, id, reason, now).await?;
-    tx.commit().await
+    end_all(tx, id, reason, now).await
 }
 
 /// How an account stands: what it is, and what was taken back from it. Of families, those that ended

@@ -27,20 +27,18 @@ pub async fn find_of_account(
     Ok(key.map(ClassicKey::from_stored))
 }
 
-/// Keeps a new key. `false` where the account has one already.
-pub async fn create(
-    store: &Store,
+/// Part of a transaction: keeps a new key. `false` where the account has one already.
+pub async fn create_in(
+    tx: &mut Tx,
     key: &ClassicKey,
     account: AccountId,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let mut tx = store.begin("create API key").await?;
     let params = [key.expose().into(), now.into(), account.get().into()];
     let created = !tx.run("api_keys.create", &params).await?.is_empty();
     if created {
-        changes::note(&mut tx, Change::Account(account.get()), now).await?;
+        changes::note(tx, Change::Account(account.get()), now).await?;
     }
-    tx.commit().await?;
     Ok(created)
 }
 
@@ -75,35 +73,21 @@ pub async fn page_after(
     listed.collect()
 }
 
-/// Takes a key back. Gives whose it was.
-pub async fn delete(
-    store: &Store,
+/// Part of a transaction: takes a key back. Gives whose it was.
+pub async fn delete_in(
+    tx: &mut Tx,
     key: &ClassicKey,
     now: Timestamp,
 ) -> Result<Option<AccountId>, StoreError> {
-    let mut tx = store.begin("revoke API key").await?;
     let rows = tx.run("api_keys.delete", &[key.expose().into()]).await?;
     let owner = rows.first().map(|row| row.int32("user_id")).transpose()?;
     if let Some(owner) = owner {
-        changes::note(&mut tx, Change::Account(owner), now).await?;
+        changes::note(tx, Change::Account(owner), now).await?;
     }
-    tx.commit().await?;
     Ok(owner.map(AccountId::new))
 }
 
-/// Takes back the key of an account. Gives whether it had one.
-pub async fn delete_of_account(
-    store: &Store,
-    account: AccountId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let mut tx = store.begin("revoke API keys").await?;
-    let deleted = delete_of_account_in(&mut tx, account, now).await?;
-    tx.commit().await?;
-    Ok(deleted)
-}
-
-/// Part of a transaction: as [`delete_of_account`].
+/// Part of a transaction: takes back the key of an account. Gives whether it had one.
 pub async fn delete_of_account_in(
     tx: &mut Tx,
     account: AccountId,

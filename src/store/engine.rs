@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::store::audit::Record;
 use crate::store::changes::{Change, Listener};
 use crate::store::error::StoreError;
 use crate::store::options::{EngineKind, Limits, Options};
@@ -25,6 +26,7 @@ struct Inner {
     limits: Limits,
     listeners: Mutex<Vec<Listener>>,
     observers: Mutex<Vec<Observer>>,
+    auditors: Mutex<Vec<Auditor>>,
 }
 
 enum Engine {
@@ -45,6 +47,9 @@ pub struct Observation<'a> {
 
 /// Is told of every statement and transaction, for metrics. It runs on the task that asked.
 pub type Observer = Arc<dyn Fn(&Observation<'_>) + Send + Sync>;
+
+/// Is told of every audit event once it is committed. It runs on the task that committed.
+pub type Auditor = Arc<dyn Fn(&Record) + Send + Sync>;
 
 impl Store {
     /// Opens the store that `options` describe, with the statements of this program.
@@ -81,6 +86,7 @@ impl Store {
             limits: options.limits,
             listeners: Mutex::default(),
             observers: Mutex::default(),
+            auditors: Mutex::default(),
         })))
     }
 
@@ -149,6 +155,7 @@ impl Store {
                 failed: None,
                 reported: false,
                 changes: Vec::new(),
+                records: Vec::new(),
             }),
             Err(error) => self.finish(name, started, Err(error)),
         }
@@ -169,6 +176,19 @@ impl Store {
     /// `observer` is called after every statement outside a transaction and after every transaction.
     pub fn observe(&self, observer: Observer) {
         lock(&self.0.observers).push(observer);
+    }
+
+    /// `auditor` is called after every COMMIT of a transaction that recorded audit events, for each of them.
+    pub fn audit(&self, auditor: Auditor) {
+        lock(&self.0.auditors).push(auditor);
+    }
+
+    /// Tells the auditors.
+    pub(super) fn tell_auditors(&self, record: &Record) {
+        let auditors = lock(&self.0.auditors).clone();
+        for auditor in &auditors {
+            auditor(record);
+        }
     }
 
     /// SQLite: a number that differs from the last one when another connection, of this or of another
@@ -250,6 +270,7 @@ pub struct Tx {
     failed: Option<&'static str>,
     reported: bool,
     changes: Vec<Change>,
+    records: Vec<Record>,
 }
 
 enum Arm {
@@ -303,7 +324,12 @@ impl Tx {
         }
     }
 
-    /// Commits, and then tells the listeners. After [`StoreError::Unavailable`] the outcome is unknown:
+    /// Remembers what the auditors are to be told after the COMMIT.
+    pub(super) fn recorded(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Commits, and then tells the listeners and auditors. After [`StoreError::Unavailable`] the outcome is unknown:
     /// the connection may have been lost after the COMMIT was sent.
     pub async fn commit(mut self) -> Result<(), StoreError> {
         let done = match self.arm.take() {
@@ -315,6 +341,11 @@ impl Tx {
             let listeners = lock(&self.store.0.listeners).clone();
             for listener in &listeners {
                 listener(&self.changes);
+            }
+        }
+        if done.is_ok() {
+            for record in &self.records {
+                self.store.tell_auditors(record);
             }
         }
         self.reported = true;

@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod attempts;
+pub mod audit;
 pub mod changes;
 pub mod email_addresses;
 pub mod engine;

@@ -4,7 +4,7 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::store::changes::{self, Change};
-use crate::store::{Row, Store, StoreError};
+use crate::store::{Row, Store, StoreError, Tx};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::{FamilyId, Kind, Stamp};
 use crate::token::refresh::Family;
@@ -38,9 +38,9 @@ impl EndReason {
     }
 }
 
-/// Begins a family with its first refresh token.
-pub async fn begin(
-    store: &Store,
+/// Part of a transaction: begins a family with its first refresh token.
+pub async fn begin_in(
+    tx: &mut Tx,
     who: &Authenticated,
     layout: &str,
     begun_at: Timestamp,
@@ -57,7 +57,7 @@ pub async fn begin(
         stamp.issued_at.into(),
         stamp.expires_at.into(),
     ];
-    store.write("refresh_families.begin", &params).await.map(drop)
+    tx.run("refresh_families.begin", &params).await.map(drop)
 }
 
 /// A family that begins with a token from before the change-over.
@@ -127,22 +127,20 @@ pub async fn rotate(
     rows.first().map(family).transpose()
 }
 
-/// Ends a family. `false` where it was ended before, other than by switching its account off: that is
-/// not what its holder meant.
-pub async fn end(
-    store: &Store,
+/// Part of a transaction: ends a family. `false` where it was ended before, other than by switching its
+/// account off: that is not what its holder meant.
+pub async fn end_in(
+    tx: &mut Tx,
     id: FamilyId,
     reason: EndReason,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let mut tx = store.begin("end refresh family").await?;
     let params = [id.as_bytes().as_slice().into(), now.seconds().into(), reason.as_str().into()];
     let rows = tx.run("refresh_families.end", &params).await?;
     let owner = rows.first().map(|row| row.int32("account_id")).transpose()?;
     if let Some(owner) = owner {
-        changes::note(&mut tx, Change::Account(owner), now).await?;
+        changes::note(tx, Change::Account(owner), now).await?;
     }
-    tx.commit().await?;
     Ok(owner.is_some())
 }
 

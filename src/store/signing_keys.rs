@@ -1,6 +1,7 @@
 //! Signing keys, sealed: the store never sees one open.
 
 use crate::base::clock::Timestamp;
+use crate::store::audit::{self, Record};
 use crate::store::changes::{self, Change};
 use crate::store::{Row, Store, StoreError, Tx};
 
@@ -95,7 +96,7 @@ pub async fn list(store: &Store) -> Result<Vec<StoredKey>, StoreError> {
 
 /// Keeps a key. `false` where there is one with its id, another one signs already, or another one is next
 /// in the schedule already.
-pub async fn create(store: &Store, key: &StoredKey) -> Result<bool, StoreError> {
+pub async fn create(store: &Store, key: &StoredKey, record: Record) -> Result<bool, StoreError> {
     let mut tx = store.begin("create signing key").await?;
     let params = [
         key.id.as_str().into(),
@@ -111,6 +112,7 @@ pub async fn create(store: &Store, key: &StoredKey) -> Result<bool, StoreError> 
     let created = !tx.run("signing_keys.create", &params).await?.is_empty();
     if created {
         changes::note(&mut tx, Change::Keys, key.created_at).await?;
+        audit::insert(&mut tx, record).await?;
     }
     tx.commit().await?;
     Ok(created)
@@ -135,10 +137,12 @@ pub async fn succeed(
     store: &Store,
     succession: &Succession<'_>,
     now: Timestamp,
+    record: Record,
 ) -> Result<bool, StoreError> {
     let mut tx = store.begin("change signing key").await?;
     if succeed_in(&mut tx, succession, now).await? {
         changes::note(&mut tx, Change::Keys, now).await?;
+        audit::insert(&mut tx, record).await?;
         tx.commit().await?;
         return Ok(true);
     }
@@ -166,6 +170,7 @@ pub async fn kill(
     store: &Store,
     succession: &Succession<'_>,
     now: Timestamp,
+    record: Record,
 ) -> Result<bool, StoreError> {
     let mut tx = store.begin("kill signing key").await?;
     let Some(killed) = succession.from else { return Ok(false) };
@@ -177,32 +182,50 @@ pub async fn kill(
         return Ok(false);
     }
     changes::note(&mut tx, Change::Keys, now).await?;
+    audit::insert(&mut tx, record).await?;
     tx.commit().await?;
     Ok(true)
 }
 
 /// Takes a key that verifies out of use. `false` where there is none, or where it signs.
-pub async fn retire(store: &Store, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn retire(
+    store: &Store,
+    id: &str,
+    now: Timestamp,
+    record: Record,
+) -> Result<bool, StoreError> {
     let mut tx = store.begin("retire signing key").await?;
     let params = [id.into(), now.seconds().into()];
     if tx.run("signing_keys.retire", &params).await?.is_empty() {
         return Ok(false);
     }
     changes::note(&mut tx, Change::Keys, now).await?;
+    audit::insert(&mut tx, record).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// Takes out of use the keys of which nothing lives on. Gives their ids.
-pub async fn retire_due(store: &Store, now: Timestamp) -> Result<Vec<String>, StoreError> {
+/// Takes out of use the keys of which nothing lives on. Gives their ids. `record` is kept for each, with
+/// its id.
+pub async fn retire_due(
+    store: &Store,
+    now: Timestamp,
+    record: &Record,
+) -> Result<Vec<String>, StoreError> {
     let mut tx = store.begin("retire signing keys").await?;
     let rows = tx.run("signing_keys.retire_due", &[now.seconds().into()]).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
+    let ids: Vec<String> = rows.iter().map(|row| row.text("id")).collect::<Result<_, _>>()?;
+    for id in &ids {
+        let mut record = record.clone();
+        record.details.push(("key", id.clone()));
+        audit::insert(&mut tx, record).await?;
+    }
     changes::note(&mut tx, Change::Keys, now).await?;
     tx.commit().await?;
-    rows.iter().map(|row| row.text("id")).collect()
+    Ok(ids)
 }
 
 fn stored_key(row: &Row) -> Result<StoredKey, StoreError> {

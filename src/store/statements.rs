@@ -13,6 +13,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("accounts", include_str!("../../sql/queries/accounts.sql")),
     ("api_keys", include_str!("../../sql/queries/api_keys.sql")),
     ("attempts", include_str!("../../sql/queries/attempts.sql")),
+    ("audit", include_str!("../../sql/queries/audit.sql")),
     ("changes", include_str!("../../sql/queries/changes.sql")),
     ("email_addresses", include_str!("../../sql/queries/email_addresses.sql")),
     ("facts", include_str!("../../sql/queries/facts.sql")),

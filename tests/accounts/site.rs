@@ -11,6 +11,7 @@ use avain::app::{App, Plan};
 use avain::base::clock::{Clock, ManualClock, Timestamp};
 use avain::base::random::SystemRandom;
 use avain::base::secret::Secret;
+use avain::flow::Caller;
 use avain::flow::administer::{self, AccountDraft};
 use avain::flow::{Context, obtain_key};
 use avain::http::Service;
@@ -139,9 +140,13 @@ impl Site {
             is_superuser,
         };
         let now = self.clock.now();
-        let id = administer::create(&context.store, draft, now).await.expect("it is made");
+        let id = administer::create(&context.store, &Caller::default(), draft, now)
+            .await
+            .expect("it is made");
         let random = context.random.as_ref();
-        let key = obtain_key::key_of(&context.store, id, random, now).await.expect("a key is made");
+        let key = obtain_key::key_of(&context.store, &Caller::default(), id, random, now)
+            .await
+            .expect("a key is made");
         (id, key.expose().to_owned())
     }
 

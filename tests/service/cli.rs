@@ -1,6 +1,7 @@
 //! The command line as a process: what it prints, what it exits with, and what it does to a running service.
 
 mod accounts;
+mod audit;
 mod configuration;
 mod inspect;
 mod keys;

@@ -14,6 +14,7 @@ use avain::background::Background;
 use avain::base::clock::{Clock, ManualClock, Timestamp};
 use avain::base::random::SystemRandom;
 use avain::base::secret::Secret;
+use avain::flow::Caller;
 use avain::flow::administer::{self, AccountDraft};
 use avain::flow::obtain_key;
 use avain::http::Service;
@@ -280,7 +281,9 @@ impl TestService {
             is_superuser: false,
         };
         change(&mut draft);
-        administer::create(self.store(), draft, self.now()).await.expect("an account is made")
+        administer::create(self.store(), &Caller::default(), draft, self.now())
+            .await
+            .expect("an account is made")
     }
 
     /// The stored form of a password.
@@ -292,7 +295,8 @@ impl TestService {
     /// The API key of an account.
     pub(crate) async fn api_key(&self, account: AccountId) -> String {
         let random = self.service.context.random.as_ref();
-        let key = obtain_key::key_of(self.store(), account, random, self.now()).await;
+        let key =
+            obtain_key::key_of(self.store(), &Caller::default(), account, random, self.now()).await;
         key.expect("a key is made").expose().to_owned()
     }
 

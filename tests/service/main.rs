@@ -20,6 +20,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod audit;
 mod bad_input;
 mod cli;
 mod client;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use avain::account::account::AccountId;
+use avain::flow::Caller;
 use avain::flow::administer;
+use avain::store::Store;
 use avain::store::accounts::Owner;
-use avain::store::{Store, api_keys};
 use serde_json::json;
 
 use crate::harness::{Database, Engine, START, TestService};
@@ -29,20 +30,31 @@ async fn take(measure: &str, service: &TestService, store: &Store, account: Acco
     match measure {
         "password" => {
             let hash = service.hash("another").await;
-            administer::set_password(store, account, &hash, now).await.expect("it is set");
+            administer::set_password(store, &Caller::default(), account, &hash, now)
+                .await
+                .expect("it is set");
         }
         "deactivate" => {
-            assert!(administer::set_active(store, account, false, now).await.expect("it is off"));
+            assert!(
+                administer::set_active(store, &Caller::default(), account, false, now)
+                    .await
+                    .expect("it is off")
+            );
         }
         "delete" => {
-            let deleted = administer::delete(store, Owner::Avain, account, now, random).await;
+            let deleted =
+                administer::delete(store, &Caller::default(), Owner::Avain, account, now, random)
+                    .await;
             assert_eq!(deleted.expect("it is gone"), administer::Deleted::Removed);
         }
         "sign out" => {
-            administer::sign_out_everywhere(store, account, now).await.expect("it is signed out");
+            administer::sign_out_everywhere(store, &Caller::default(), account, now)
+                .await
+                .expect("it is signed out");
         }
         "key" => {
-            assert_eq!(api_keys::delete_of_account(store, account, now).await, Ok(true));
+            let revoked = administer::revoke_key_of(store, &Caller::default(), account, now).await;
+            assert!(revoked.expect("it is revoked"));
         }
         other => panic!("{other}?"),
     }
@@ -119,8 +131,14 @@ async fn a_change_that_takes_nothing_away_takes_nothing_away(engine: Engine) {
         last_name: "B".to_owned(),
         flags: Some((true, true)),
     };
-    administer::edit(service.store(), account, &edit, service.now()).await.expect("it is edited");
-    assert!(!administer::set_active(service.store(), account, true, START).await.expect("runs"));
+    administer::edit(service.store(), &Caller::default(), account, &edit, service.now())
+        .await
+        .expect("it is edited");
+    assert!(
+        !administer::set_active(service.store(), &Caller::default(), account, true, START)
+            .await
+            .expect("runs")
+    );
     assert!(service.admits(&pair.bearer()).await && service.admits(&key).await);
     assert_eq!(service.refresh(&pair.refresh).await.status, 200);
 }
@@ -180,14 +198,20 @@ async fn signing_in_again_works_at_once(engine: Engine) {
     // All at one moment of the clock: what begins after the measure is not ended by it.
     for _ in 0..3 {
         let before = service.sign_in("aino").await;
-        administer::sign_out_everywhere(service.store(), account, START).await.expect("done");
+        administer::sign_out_everywhere(service.store(), &Caller::default(), account, START)
+            .await
+            .expect("done");
         let after = service.sign_in("aino").await;
         assert!(!service.admits(&before.bearer()).await);
         assert!(service.admits(&after.bearer()).await);
         assert_eq!(service.refresh(&after.refresh).await.status, 200);
     }
-    administer::set_active(service.store(), account, false, START).await.expect("it is off");
-    administer::set_active(service.store(), account, true, START).await.expect("it is on");
+    administer::set_active(service.store(), &Caller::default(), account, false, START)
+        .await
+        .expect("it is off");
+    administer::set_active(service.store(), &Caller::default(), account, true, START)
+        .await
+        .expect("it is on");
     let again = service.sign_in("aino").await;
     assert!(service.admits(&again.bearer()).await);
 }

@@ -15,7 +15,7 @@ use crate::refresh_families::begin;
 /// Makes an ordinary account.
 pub(crate) async fn make(store: &Store, username: &str) -> AccountId {
     let password = StoredPassword::new("pbkdf2_sha256$1$salt$hash".to_owned());
-    accounts::create(store, &new(username, &password)).await.expect("it is made")
+    alone!(store, accounts::create_in(&new(username, &password))).await.expect("it is made")
 }
 
 fn new<'a>(username: &'a str, password: &'a StoredPassword) -> NewAccount<'a> {
@@ -35,7 +35,9 @@ fn new<'a>(username: &'a str, password: &'a StoredPassword) -> NewAccount<'a> {
 pub(crate) async fn what_is_made_is_found(database: Database) {
     let store = database.migrated().await;
     let password = StoredPassword::new("!unusable".to_owned());
-    let id = accounts::create(&store, &new("Äinö.1@x+-_", &password)).await.expect("it is made");
+    let id = alone!(&store, accounts::create_in(&new("Äinö.1@x+-_", &password)))
+        .await
+        .expect("it is made");
     let by_name = accounts::find_by_username(&store, "Äinö.1@x+-_").await.expect("it runs");
     let by_id = accounts::find_by_id(&store, id).await.expect("it runs");
     for found in [by_name, by_id] {
@@ -51,7 +53,7 @@ pub(crate) async fn what_is_made_is_found(database: Database) {
         let found = accounts::find_by_username(&store, unknown).await.expect("it runs");
         assert!(found.is_none(), "{unknown:?}: names are compared with their case");
     }
-    let taken = accounts::create(&store, &new("Äinö.1@x+-_", &password)).await;
+    let taken = alone!(&store, accounts::create_in(&new("Äinö.1@x+-_", &password))).await;
     assert!(matches!(taken, Err(StoreError::Unique(_))), "{taken:?}");
     for number in 0..3 {
         make(&store, &format!("more{number}")).await;
@@ -93,11 +95,15 @@ pub(crate) async fn measures_end_families_and_are_told(database: Database) {
         );
         let mut feed = Feed::open(&store).await.expect("it opens");
         match measure {
-            "password" => accounts::set_password(&store, id, &password, NOW).await.expect("runs"),
-            "deactivation" => {
-                assert_eq!(accounts::set_active(&store, id, false, NOW).await, Ok(true));
+            "password" => {
+                alone!(&store, accounts::set_password_in(id, &password, EndReason::Password, NOW))
+                    .await
+                    .expect("runs");
             }
-            _ => accounts::revoke_all(&store, id, EndReason::Administration, NOW)
+            "deactivation" => {
+                assert_eq!(alone!(&store, accounts::set_active_in(id, false, NOW)).await, Ok(true));
+            }
+            _ => alone!(&store, accounts::revoke_all_in(id, EndReason::Administration, NOW))
                 .await
                 .expect("runs"),
         }
@@ -128,12 +134,19 @@ pub(crate) async fn switching_is_told_once(database: Database) {
     let store = database.migrated().await;
     let id = make(&store, "aino").await;
     let mut feed = Feed::open(&store).await.expect("it opens");
-    assert_eq!(accounts::set_active(&store, id, true, NOW).await, Ok(false), "it is on already");
-    assert_eq!(accounts::set_active(&store, AccountId::new(999), false, NOW).await, Ok(false));
+    assert_eq!(
+        alone!(&store, accounts::set_active_in(id, true, NOW)).await,
+        Ok(false),
+        "it is on already"
+    );
+    assert_eq!(
+        alone!(&store, accounts::set_active_in(AccountId::new(999), false, NOW)).await,
+        Ok(false)
+    );
     assert_eq!(feed.read(&store).await, Ok(vec![]), "nothing has changed");
-    assert_eq!(accounts::set_active(&store, id, false, NOW).await, Ok(true));
-    assert_eq!(accounts::set_active(&store, id, false, NOW).await, Ok(false));
-    assert_eq!(accounts::set_active(&store, id, true, NOW).await, Ok(true));
+    assert_eq!(alone!(&store, accounts::set_active_in(id, false, NOW)).await, Ok(true));
+    assert_eq!(alone!(&store, accounts::set_active_in(id, false, NOW)).await, Ok(false));
+    assert_eq!(alone!(&store, accounts::set_active_in(id, true, NOW)).await, Ok(true));
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Account(id.get()); 2]));
 }
 
@@ -147,7 +160,7 @@ pub(crate) async fn edits_leave_flags_where_none_are_given(database: Database) {
         flags,
     };
     for (flags, expected) in [(None, (true, false)), (Some((false, true)), (false, true))] {
-        accounts::edit(&store, id, &edit(flags), NOW).await.expect("it runs");
+        alone!(&store, accounts::edit_in(id, &edit(flags), NOW)).await.expect("it runs");
         let found = accounts::find_by_id(&store, id).await.expect("it runs").expect("it is there");
         assert_eq!((found.is_staff, found.is_superuser), expected);
         assert_eq!((found.email.as_str(), found.last_name.as_str()), ("new@example.org", "X"));
@@ -159,10 +172,12 @@ pub(crate) async fn deletion_takes_all_of_ours_along(database: Database) {
     let id = make(&store, "aino").await;
     let family = begin(&store, id, "a").await;
     let key = ClassicKey::from_stored("0".repeat(40));
-    assert_eq!(api_keys::create(&store, &key, id, NOW).await, Ok(true));
-    accounts::revoke_all(&store, id, EndReason::Administration, NOW).await.expect("it runs");
+    assert_eq!(alone!(&store, api_keys::create_in(&key, id, NOW)).await, Ok(true));
+    alone!(&store, accounts::revoke_all_in(id, EndReason::Administration, NOW))
+        .await
+        .expect("it runs");
     let mut feed = Feed::open(&store).await.expect("it opens");
-    accounts::delete(&store, id, NOW).await.expect("it runs");
+    alone!(&store, accounts::delete_in(id, NOW)).await.expect("it runs");
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Account(id.get())]));
     assert!(accounts::find_by_id(&store, id).await.expect("it runs").is_none());
     assert!(accounts::standing(&store, id, NOW).await.expect("it runs").is_none());
@@ -172,7 +187,7 @@ pub(crate) async fn deletion_takes_all_of_ours_along(database: Database) {
 
     // Where another table refers to it, nothing at all is deleted.
     let id = make(&store, "eino").await;
-    assert_eq!(api_keys::create(&store, &key, id, NOW).await, Ok(true));
+    assert_eq!(alone!(&store, api_keys::create_in(&key, id, NOW)).await, Ok(true));
     database
         .script(&format!(
             "CREATE TABLE hobbies (owner integer REFERENCES auth_user (id) \
@@ -180,7 +195,7 @@ pub(crate) async fn deletion_takes_all_of_ours_along(database: Database) {
             id.get()
         ))
         .await;
-    let refused = accounts::delete(&store, id, NOW).await;
+    let refused = alone!(&store, accounts::delete_in(id, NOW)).await;
     assert!(matches!(refused, Err(StoreError::ForeignKey(_))), "{refused:?}");
     assert!(api_keys::standing_of_owner(&store, &key, NOW).await.expect("it runs").is_some());
 }
@@ -192,7 +207,7 @@ pub(crate) async fn standing_lists_families_that_ended_lately(database: Database
     for (jti, at) in [("c", 10), ("a", 20), ("b", 30)] {
         let family = begin(&store, id, jti).await;
         let at = Timestamp::from_seconds(NOW.seconds() + at);
-        let done = refresh_families::end(&store, family, EndReason::SignOut, at).await;
+        let done = alone!(&store, refresh_families::end_in(family, EndReason::SignOut, at)).await;
         assert_eq!(done, Ok(true));
         ended.push(family);
     }

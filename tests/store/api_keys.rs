@@ -18,13 +18,17 @@ pub(crate) async fn one_key_for_each_account(database: Database) {
     let (aino, eino) = (make(&store, "aino").await, make(&store, "eino").await);
     let mut feed = Feed::open(&store).await.expect("it opens");
     assert_eq!(api_keys::find_of_account(&store, aino).await, Ok(None));
-    assert_eq!(api_keys::create(&store, &key(1), aino, NOW).await, Ok(true));
-    assert_eq!(api_keys::create(&store, &key(2), aino, NOW).await, Ok(false), "there is one");
+    assert_eq!(alone!(&store, api_keys::create_in(&key(1), aino, NOW)).await, Ok(true));
+    assert_eq!(
+        alone!(&store, api_keys::create_in(&key(2), aino, NOW)).await,
+        Ok(false),
+        "there is one"
+    );
     assert_eq!(api_keys::find_of_account(&store, aino).await, Ok(Some(key(1))));
-    assert_eq!(api_keys::create(&store, &key(3), eino, NOW).await, Ok(true));
+    assert_eq!(alone!(&store, api_keys::create_in(&key(3), eino, NOW)).await, Ok(true));
     let told = feed.read(&store).await.expect("it runs");
     assert_eq!(told, [aino, eino].map(|id| Change::Account(id.get())), "a new key counts at once");
-    let nobody = api_keys::create(&store, &key(4), AccountId::new(999), NOW).await;
+    let nobody = alone!(&store, api_keys::create_in(&key(4), AccountId::new(999), NOW)).await;
     assert!(matches!(nobody, Err(StoreError::ForeignKey(_))), "{nobody:?}");
 
     let listed = api_keys::page_after(&store, 0, 10).await.expect("it runs");
@@ -41,11 +45,11 @@ pub(crate) async fn a_key_tells_how_its_owner_stands(database: Database) {
     let aino = make(&store, "aino").await;
     // Django's admin admits keys of any form.
     let odd = ClassicKey::from_stored("Any Form".to_owned());
-    assert_eq!(api_keys::create(&store, &odd, aino, NOW).await, Ok(true));
+    assert_eq!(alone!(&store, api_keys::create_in(&odd, aino, NOW)).await, Ok(true));
     let standing = api_keys::standing_of_owner(&store, &odd, NOW).await.expect("it runs");
     let principal = standing.expect("it is known").principal;
     assert_eq!((principal.id, principal.is_active), (aino, true));
-    accounts::set_active(&store, aino, false, NOW).await.expect("it runs");
+    alone!(&store, accounts::set_active_in(aino, false, NOW)).await.expect("it runs");
     let standing = api_keys::standing_of_owner(&store, &odd, NOW).await.expect("it runs");
     assert!(!standing.expect("it is known").principal.is_active);
     for unknown in ["any form", "Any Form ", "", "0"] {
@@ -59,13 +63,14 @@ pub(crate) async fn revoking_is_told_once(database: Database) {
     let store = database.migrated().await;
     let aino = make(&store, "aino").await;
     for by_account in [false, true] {
-        assert_eq!(api_keys::create(&store, &key(1), aino, NOW).await, Ok(true));
+        assert_eq!(alone!(&store, api_keys::create_in(&key(1), aino, NOW)).await, Ok(true));
         let mut feed = Feed::open(&store).await.expect("it opens");
         for first in [true, false] {
             let revoked = if by_account {
-                api_keys::delete_of_account(&store, aino, NOW).await.expect("it runs")
+                alone!(&store, api_keys::delete_of_account_in(aino, NOW)).await.expect("it runs")
             } else {
-                let owner = api_keys::delete(&store, &key(1), NOW).await.expect("it runs");
+                let owner =
+                    alone!(&store, api_keys::delete_in(&key(1), NOW)).await.expect("it runs");
                 assert!(owner.is_none_or(|owner| owner == aino));
                 owner.is_some()
             };
@@ -83,7 +88,9 @@ pub(crate) async fn one_of_twenty_keys_is_kept(database: Database) {
     let makers: Vec<_> = (0..20)
         .map(|seed| {
             let store = store.clone();
-            tokio::spawn(async move { api_keys::create(&store, &key(seed), aino, NOW).await })
+            tokio::spawn(
+                async move { alone!(&store, api_keys::create_in(&key(seed), aino, NOW)).await },
+            )
         })
         .collect();
     let mut made = 0;

@@ -4,9 +4,22 @@
 //! and `postgres_unprepared::…` (as behind a pgbouncer in transaction mode) of each. The others concern
 //! one engine alone. PostgreSQL must be installed: without it the tests fail, they do not skip.
 
+/// One part of a transaction, as a transaction of its own.
+macro_rules! alone {
+    ($store:expr, $entity:ident::$part:ident($($argument:expr),* $(,)?)) => {
+        async {
+            let mut tx = $store.begin("test").await?;
+            let done = $entity::$part(&mut tx, $($argument),*).await?;
+            tx.commit().await?;
+            Ok::<_, avain::store::StoreError>(done)
+        }
+    };
+}
+
 mod accounts;
 mod api_keys;
 mod attempts;
+mod audit;
 mod changes;
 mod errors;
 mod harness;
@@ -71,6 +84,7 @@ on_every_engine! {
     refresh_families: what_is_begun_is_found rotation_asks_for_the_token_in_force
         one_of_twenty_rotations_wins an_end_is_told_once_and_stays sweeping_takes_what_has_expired;
     signing_keys: one_signs_for_each_purpose rotating_and_retiring a_killed_key_is_replaced_in_one_step one_of_twenty_next_keys_is_published one_of_twenty_first_keys_signs;
+    audit: found_newest_first paged with_its_transaction_alone never_changed swept;
     changes: a_feed_begins_when_it_is_opened none_of_many_is_missed a_late_commit_is_not_missed
         sweeping_forgets_the_old an_unknown_kind_is_a_fault;
 }

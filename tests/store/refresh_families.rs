@@ -88,8 +88,8 @@ pub(crate) async fn rotation_asks_for_the_token_in_force(database: Database) {
     let found = refresh_families::find(&store, id).await.expect("it runs").expect("is there");
     assert_eq!((found.current, found.previous), (digest("b"), Some(digest("a"))));
 
-    accounts::set_active(&store, account, false, at(2)).await.expect("it runs");
-    accounts::set_active(&store, account, true, at(2)).await.expect("it runs");
+    alone!(&store, accounts::set_active_in(account, false, at(2))).await.expect("it runs");
+    alone!(&store, accounts::set_active_in(account, true, at(2))).await.expect("it runs");
     assert!(rotate("b", "c").await.is_none(), "an ended family does not rotate");
     let id = begin(&store, account, "z").await;
     let off = if database.engine == crate::harness::Engine::Sqlite { "0" } else { "false" };
@@ -128,7 +128,7 @@ pub(crate) async fn an_end_is_told_once_and_stays(database: Database) {
     let account = make(&store, "aino").await;
     let id = begin(&store, account, "a").await;
     let mut feed = Feed::open(&store).await.expect("it opens");
-    let end = async |reason| refresh_families::end(&store, id, reason, at(1)).await;
+    let end = async |reason| alone!(&store, refresh_families::end_in(id, reason, at(1))).await;
     assert_eq!(end(EndReason::Reuse).await, Ok(true));
     assert_eq!(end(EndReason::SignOut).await, Ok(false), "it was ended before");
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Account(account.get())]));
@@ -138,7 +138,7 @@ pub(crate) async fn an_end_is_told_once_and_stays(database: Database) {
     let found = refresh_families::find(&store, id).await.expect("it runs").expect("is there");
     assert!(found.ended && !found.ended_with_account, "it is not begun again");
     let unknown = FamilyId::adopt(NOW, "b");
-    let nothing = refresh_families::end(&store, unknown, EndReason::SignOut, NOW).await;
+    let nothing = alone!(&store, refresh_families::end_in(unknown, EndReason::SignOut, NOW)).await;
     assert_eq!(nothing, Ok(false));
 }
 
@@ -150,7 +150,9 @@ pub(crate) async fn sweeping_takes_what_has_expired(database: Database) {
         begin(&store, account, "b").await,
         begin(&store, account, "c").await,
     );
-    refresh_families::end(&store, ended, EndReason::SignOut, NOW).await.expect("it runs");
+    alone!(&store, refresh_families::end_in(ended, EndReason::SignOut, NOW))
+        .await
+        .expect("it runs");
     let (before, after) = (digest("c"), stamp("d", 500));
     let rotated = refresh_families::rotate(&store, renewed, &before, &after, NOW).await;
     assert!(rotated.expect("it runs").is_some());

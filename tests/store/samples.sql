@@ -51,3 +51,6 @@ SELECT 1 AS slept FROM pg_sleep(30);
 -- name: slow (sqlite)
 WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 3000000)
 SELECT count(*) AS slept FROM counted;
+
+-- name: change_audit
+UPDATE audit_events SET event = 'sign_in' WHERE id > 0;

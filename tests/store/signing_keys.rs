@@ -1,6 +1,7 @@
 //! Signing keys: one signs for each purpose, whoever asks when.
 
 use avain::base::clock::Timestamp;
+use avain::store::audit::{Event, Record};
 use avain::store::changes::{Change, Feed};
 use avain::store::signing_keys::{self, KeyState, Purpose, StoredKey, Succession};
 
@@ -21,6 +22,10 @@ fn key(id: &str, purpose: Purpose, state: KeyState) -> StoredKey {
     }
 }
 
+fn record() -> Record {
+    crate::audit::record(Event::SigningKeyRotated, NOW.seconds(), None, "")
+}
+
 const LATER: Timestamp = Timestamp::from_seconds(NOW.seconds() + 1000);
 
 fn succession<'a>(from: Option<&'a str>, to: &'a str) -> Succession<'a> {
@@ -31,7 +36,7 @@ pub(crate) async fn one_signs_for_each_purpose(database: Database) {
     let store = database.migrated().await;
     let mut feed = Feed::open(&store).await.expect("it opens");
     let create = async |id, purpose, state| {
-        signing_keys::create(&store, &key(id, purpose, state)).await.expect("it runs")
+        signing_keys::create(&store, &key(id, purpose, state), record()).await.expect("it runs")
     };
     assert!(create("a", Purpose::Token, KeyState::Signing).await);
     assert!(!create("b", Purpose::Token, KeyState::Signing).await, "another one signs already");
@@ -43,7 +48,7 @@ pub(crate) async fn one_signs_for_each_purpose(database: Database) {
     let imported =
         StoredKey { imported_at: Some(NOW), ..key("0", Purpose::Token, KeyState::Verifying) };
     let later = StoredKey { created_at: Timestamp::from_seconds(NOW.seconds() + 1), ..imported };
-    assert_eq!(signing_keys::create(&store, &later).await, Ok(true));
+    assert_eq!(signing_keys::create(&store, &later, record()).await, Ok(true));
     let all = signing_keys::all(&store).await.expect("it runs");
     let ids: Vec<_> = all.iter().map(|key| key.id.as_str()).collect();
     assert_eq!(ids, ["a", "b", "c", "0"], "oldest first");
@@ -58,7 +63,7 @@ pub(crate) async fn one_signs_for_each_purpose(database: Database) {
 pub(crate) async fn rotating_and_retiring(database: Database) {
     let store = database.migrated().await;
     for (id, state) in [("a", KeyState::Signing), ("b", KeyState::Published)] {
-        let created = signing_keys::create(&store, &key(id, Purpose::Token, state)).await;
+        let created = signing_keys::create(&store, &key(id, Purpose::Token, state), record()).await;
         assert_eq!(created, Ok(true));
     }
     let states = async || {
@@ -67,7 +72,7 @@ pub(crate) async fn rotating_and_retiring(database: Database) {
     };
     let mut feed = Feed::open(&store).await.expect("it opens");
     let succeed = async |from, to| {
-        signing_keys::succeed(&store, &succession(from, to), NOW).await.expect("it runs")
+        signing_keys::succeed(&store, &succession(from, to), NOW, record()).await.expect("it runs")
     };
     for (from, to) in [(Some("a"), "x"), (Some("b"), "a"), (None, "b"), (Some("x"), "b")] {
         assert!(!succeed(from, to).await, "{from:?} {to}");
@@ -77,7 +82,7 @@ pub(crate) async fn rotating_and_retiring(database: Database) {
             "nothing is half done"
         );
     }
-    let retire = async |id| signing_keys::retire(&store, id, NOW).await.expect("it runs");
+    let retire = async |id| signing_keys::retire(&store, id, NOW, record()).await.expect("it runs");
     assert!(!retire("a").await, "the key that signs stays");
     assert_eq!(feed.read(&store).await, Ok(vec![]));
     assert!(succeed(Some("a"), "b").await);
@@ -85,9 +90,9 @@ pub(crate) async fn rotating_and_retiring(database: Database) {
     let all = signing_keys::all(&store).await.expect("it runs");
     let dates: Vec<_> = all.iter().map(|key| (key.signed_since, key.retires_at)).collect();
     assert_eq!(dates, [(Some(NOW), Some(LATER)), (Some(NOW), None)]);
-    assert_eq!(signing_keys::retire_due(&store, NOW).await, Ok(vec![]));
+    assert_eq!(signing_keys::retire_due(&store, NOW, &record()).await, Ok(vec![]));
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Keys]));
-    assert_eq!(signing_keys::retire_due(&store, LATER).await, Ok(vec!["a".to_owned()]));
+    assert_eq!(signing_keys::retire_due(&store, LATER, &record()).await, Ok(vec!["a".to_owned()]));
     assert!(!retire("a").await);
     assert!(!succeed(Some("b"), "a").await, "a retired key stays retired");
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Keys]));
@@ -99,11 +104,11 @@ pub(crate) async fn rotating_and_retiring(database: Database) {
 pub(crate) async fn a_killed_key_is_replaced_in_one_step(database: Database) {
     let store = database.migrated().await;
     for (id, state) in [("a", KeyState::Signing), ("b", KeyState::Published)] {
-        let created = signing_keys::create(&store, &key(id, Purpose::Token, state)).await;
+        let created = signing_keys::create(&store, &key(id, Purpose::Token, state), record()).await;
         assert_eq!(created, Ok(true));
     }
     let kill = async |from, to| {
-        signing_keys::kill(&store, &succession(from, to), NOW).await.expect("it runs")
+        signing_keys::kill(&store, &succession(from, to), NOW, record()).await.expect("it runs")
     };
     for (from, to) in [(Some("a"), "x"), (Some("b"), "a"), (None, "b")] {
         assert!(!kill(from, to).await, "{from:?} {to}");
@@ -120,16 +125,18 @@ pub(crate) async fn a_killed_key_is_replaced_in_one_step(database: Database) {
 pub(crate) async fn one_of_twenty_next_keys_is_published(database: Database) {
     let store = database.migrated().await;
     let signing = key("a", Purpose::Token, KeyState::Signing);
-    assert_eq!(signing_keys::create(&store, &signing).await, Ok(true));
+    assert_eq!(signing_keys::create(&store, &signing, record()).await, Ok(true));
     let instances = (0..20).map(|number| {
         let store = store.clone();
         tokio::spawn(async move {
             let next = key(&format!("key{number}"), Purpose::Token, KeyState::Published);
             let next = StoredKey { signs_at: Some(LATER), ..next };
-            let published = signing_keys::create(&store, &next).await.expect("no error");
+            let published = signing_keys::create(&store, &next, record()).await.expect("no error");
             let succession = succession(Some("a"), &next.id);
             let signs = published
-                && signing_keys::succeed(&store, &succession, LATER).await.expect("no error");
+                && signing_keys::succeed(&store, &succession, LATER, record())
+                    .await
+                    .expect("no error");
             (published, signs)
         })
     });
@@ -153,7 +160,7 @@ pub(crate) async fn one_of_twenty_first_keys_signs(database: Database) {
             let store = store.clone();
             tokio::spawn(async move {
                 let key = key(&format!("key{number}"), Purpose::Token, KeyState::Signing);
-                signing_keys::create(&store, &key).await
+                signing_keys::create(&store, &key, record()).await
             })
         })
         .collect();

@@ -41,11 +41,13 @@ pub async fn answer(
                 None => dialect.not_found(),
             }
         }
-        Endpoint::PrimaryAddress => match emails::make_primary(context, account, id).await? {
-            Ok(address) => Answer::json(StatusCode::OK, dialect.address(&address)),
-            Err(why) => dialect.not_done(why),
-        },
-        Endpoint::AddressById => match emails::remove(context, account, id).await? {
+        Endpoint::PrimaryAddress => {
+            match emails::make_primary(context, &ask.client, account, id).await? {
+                Ok(address) => Answer::json(StatusCode::OK, dialect.address(&address)),
+                Err(why) => dialect.not_done(why),
+            }
+        }
+        Endpoint::AddressById => match emails::remove(context, &ask.client, account, id).await? {
             Ok(()) => Answer::empty(StatusCode::NO_CONTENT),
             Err(why) => dialect.not_done(why),
         },

@@ -15,8 +15,8 @@ use crate::flow::profile::{self, Changes};
 use crate::flow::register::{self, NotRegistered, RegistrationRules};
 use crate::flow::reset_password::{self, Matching, Order};
 use crate::flow::{
-    Context, Credentials, Error, LayoutRules, Refusal, change_username, emails, log_in, refresh,
-    revoke, sign_in, verify,
+    Caller, Context, Credentials, Error, LayoutRules, Refusal, change_username, emails, log_in,
+    refresh, revoke, sign_in, verify,
 };
 use crate::http::handlers::{Ask, addresses};
 use crate::mail::message::Message;
@@ -39,10 +39,10 @@ pub async fn answer(
             Ok(drf::method_not_allowed(&crate::dialect::words::CURRENT, ask.method.as_str()))
         }
         Endpoint::Register => register(context, dialect, ask, submission).await,
-        Endpoint::VerifyEmail => verify_email(context, dialect, submission).await,
+        Endpoint::VerifyEmail => verify_email(context, dialect, ask, submission).await,
         Endpoint::OpenVerification => open_verification(context, dialect, ask).await,
         Endpoint::ResendVerification => resend(context, dialect, ask, submission).await,
-        Endpoint::ConfirmEmail => confirm_email(context, dialect, submission).await,
+        Endpoint::ConfirmEmail => confirm_email(context, dialect, ask, submission).await,
         Endpoint::Addresses
         | Endpoint::AddressById
         | Endpoint::VerifyAddress
@@ -79,6 +79,7 @@ pub async fn answer(
 async fn confirm_email(
     context: &Context,
     dialect: &DjRestAuth,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let (uid, token) = match dialect.read_link(submission) {
@@ -86,7 +87,7 @@ async fn confirm_email(
         Err(answer) => return Ok(answer),
     };
     let account = link::account_of_uid(&uid);
-    Ok(match change_email::confirm(context, account, &token).await? {
+    Ok(match change_email::confirm(context, &ask.client, account, &token).await? {
         Ok(_) => dialect.sentence("ok"),
         Err(why) => dialect.not_moved(why),
     })
@@ -142,10 +143,10 @@ async fn log_in(
         return Ok(dialect.not_verified());
     }
     if dialect.mode == Mode::Key {
-        let key = log_in::with_key(context, &account).await?;
+        let key = log_in::with_key(context, &ask.client, &account).await?;
         return Ok(dialect.logged_in_with_key(&key));
     }
-    let pair = sign_in::begin(context, layout, &checked).await?;
+    let pair = sign_in::begin(context, layout, &ask.client, &checked).await?;
     Ok(dialect.logged_in(&account, &pair))
 }
 
@@ -158,7 +159,7 @@ async fn log_out(
 ) -> Result<Answer, Error> {
     if dialect.mode == Mode::Key {
         if let Some(caller) = &ask.caller {
-            log_in::end_key(context, caller.id).await?;
+            log_in::end_key(context, &ask.client, caller).await?;
         }
         return Ok(dialect.logged_out());
     }
@@ -170,7 +171,7 @@ async fn log_out(
         },
     };
     let Some(refresh) = refresh else { return Ok(dialect.not_logged_out(None)) };
-    match revoke::revoke_refresh_token(context, layout, &refresh).await {
+    match revoke::revoke_refresh_token(context, layout, &ask.client, &refresh).await {
         Ok(()) => Ok(dialect.logged_out()),
         Err(Error::Refused(Refusal::Token(rejection))) => {
             Ok(dialect.not_logged_out(Some(rejection)))
@@ -238,13 +239,14 @@ async fn register(
 async fn verify_email(
     context: &Context,
     dialect: &DjRestAuth,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let key = match dialect.read_key(submission) {
         Ok(key) => key,
         Err(answer) => return Ok(answer),
     };
-    verified(context, dialect, &key).await
+    verified(context, dialect, &ask.client, &key).await
 }
 
 async fn open_verification(
@@ -257,11 +259,16 @@ async fn open_verification(
         return Ok(dialect.not_found());
     }
     let key = ask.id.unwrap_or_default().replace("%3A", ":").replace("%3a", ":");
-    verified(context, dialect, &key).await
+    verified(context, dialect, &ask.client, &key).await
 }
 
-async fn verified(context: &Context, dialect: &DjRestAuth, key: &str) -> Result<Answer, Error> {
-    Ok(if emails::verify(context, key).await? {
+async fn verified(
+    context: &Context,
+    dialect: &DjRestAuth,
+    caller: &Caller,
+    key: &str,
+) -> Result<Answer, Error> {
+    Ok(if emails::verify(context, caller, key).await? {
         dialect.sentence("ok")
     } else {
         dialect.not_found()
@@ -310,13 +317,13 @@ async fn own(
     }
     let changes =
         Changes { email: None, first_name: wished.first_name, last_name: wished.last_name };
-    let edited = profile::edit(context, caller, changes, &EmailChange::AtOnce).await?;
+    let edited = profile::edit(context, &ask.client, caller, changes, &EmailChange::AtOnce).await?;
     let mut changed = match edited {
         Ok(changed) => changed,
         Err(why) => return Ok(dialect.not_moved(why)),
     };
     if let Some(name) = new_name {
-        match change_username::rename(context, caller, &name, false, None).await? {
+        match change_username::rename(context, &ask.client, caller, &name, false, None).await? {
             Ok(new) => changed.username = new,
             Err(change_username::NotRenamed::BadUsername) => return Ok(dialect.bad_username(false)),
             Err(_) => return Ok(dialect.bad_username(true)),
@@ -434,6 +441,6 @@ async fn refresh(
     };
     let in_cookie = if dialect.mode == Mode::Cookie { ask.cookie("refresh-token") } else { None };
     let Some(presented) = in_body.or(in_cookie) else { return Ok(dialect.no_refresh_token()) };
-    let renewed = refresh::refresh(context, layout, &presented).await?;
+    let renewed = refresh::refresh(context, layout, &ask.client, &presented).await?;
     Ok(dialect.refreshed(&renewed))
 }

@@ -38,7 +38,7 @@ pub async fn answer(
             register(context, djoser, ask, submission).await
         }
         Endpoint::Register | Endpoint::ListAccounts => list(context, djoser, ask.caller()?).await,
-        Endpoint::Activate => activate(context, djoser, submission).await,
+        Endpoint::Activate => activate(context, djoser, ask, submission).await,
         Endpoint::ResendActivation => resend_activation(context, djoser, ask, submission).await,
         Endpoint::OwnAccount => own(context, djoser, ask, submission).await,
         Endpoint::AccountById => by_id(context, djoser, ask, submission).await,
@@ -49,13 +49,13 @@ pub async fn answer(
         Endpoint::ResetUsername | Endpoint::ResetEmail => {
             reset_username(context, djoser, ask, submission).await
         }
-        Endpoint::ResetUsernameConfirm => confirm_username(context, djoser, submission).await,
+        Endpoint::ResetUsernameConfirm => confirm_username(context, djoser, ask, submission).await,
         Endpoint::SetEmail => set_email(context, djoser, ask, submission).await,
-        Endpoint::ResetEmailConfirm => reset_email_confirm(context, djoser, submission).await,
-        Endpoint::ConfirmEmail => confirm_email(context, djoser, submission).await,
+        Endpoint::ResetEmailConfirm => reset_email_confirm(context, djoser, ask, submission).await,
+        Endpoint::ConfirmEmail => confirm_email(context, djoser, ask, submission).await,
         Endpoint::LogIn => log_in(context, djoser, ask, submission).await,
         Endpoint::LogOut => {
-            log_in::end_key(context, ask.caller()?.id).await?;
+            log_in::end_key(context, &ask.client, ask.caller()?).await?;
             Ok(djoser.nothing())
         }
         Endpoint::ObtainPair
@@ -164,6 +164,7 @@ async fn list(context: &Context, djoser: &Djoser, caller: &Account) -> Result<An
 async fn activate(
     context: &Context,
     djoser: &Djoser,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let (uid, token) = match djoser.read_link(submission) {
@@ -173,12 +174,13 @@ async fn activate(
     let notice = context.accounts.confirm_activation.then_some(Message::ActivationDone);
     let account = link::account_of_uid(&uid);
     let old = djoser.generation == Generation::V0_1;
-    match activate::activate(context, account, &token, notice, old).await? {
+    match activate::activate(context, &ask.client, account, &token, notice, old).await? {
         Err(why) => Ok(djoser.not_activated(why)),
         Ok(account) => {
             let key = if context.accounts.log_in_after_activation && old {
-                let random = context.random.as_ref();
-                Some(obtain_key::key_of(&context.store, account.id, random, context.now()).await?)
+                let (random, now) = (context.random.as_ref(), context.now());
+                let owner = ask.client.as_owner(account.id);
+                Some(obtain_key::key_of(&context.store, &owner, account.id, random, now).await?)
             } else {
                 None
             };
@@ -220,7 +222,7 @@ async fn own(
 ) -> Result<Answer, Error> {
     let caller = ask.caller()?;
     match *ask.method {
-        Method::PUT | Method::PATCH => edit(context, djoser, caller, submission).await,
+        Method::PUT | Method::PATCH => edit(context, djoser, ask, caller, submission).await,
         Method::DELETE => {
             let password = match djoser.read_deletion(submission) {
                 Ok(password) => password,
@@ -239,7 +241,8 @@ async fn own(
 async fn edit(
     context: &Context,
     djoser: &Djoser,
-    caller: &Account,
+    ask: &Ask<'_>,
+    account: &Account,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let email = match djoser.read_profile(submission) {
@@ -256,7 +259,7 @@ async fn edit(
         change => change,
     };
     let changes = Changes { email, ..Changes::default() };
-    Ok(match profile::edit(context, caller, changes, &change).await? {
+    Ok(match profile::edit(context, &ask.client, account, changes, &change).await? {
         Ok(changed) => shown(djoser, &changed),
         Err(why) => djoser.not_moved(why),
     })
@@ -278,6 +281,7 @@ fn email_change(context: &Context) -> EmailChange<'_> {
 async fn confirm_email(
     context: &Context,
     djoser: &Djoser,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let (uid, token) = match djoser.read_link(submission) {
@@ -285,7 +289,7 @@ async fn confirm_email(
         Err(answer) => return Ok(answer),
     };
     let account = link::account_of_uid(&uid);
-    Ok(match change_email::confirm(context, account, &token).await? {
+    Ok(match change_email::confirm(context, &ask.client, account, &token).await? {
         Ok(_) => djoser.nothing(),
         Err(why) => djoser.not_moved(why),
     })
@@ -320,7 +324,7 @@ async fn by_id(
     Ok(match *ask.method {
         Method::GET | Method::HEAD if caller.is_staff => shown(djoser, &found),
         Method::PUT | Method::PATCH if may_change => {
-            return edit(context, djoser, &found, submission).await;
+            return edit(context, djoser, ask, &found, submission).await;
         }
         Method::PUT | Method::PATCH if caller.is_staff => forbidden(),
         Method::DELETE if may_change => {
@@ -331,7 +335,7 @@ async fn by_id(
             if !change_password::is_current(context, &ask.client, caller, password).await? {
                 return Ok(crate::dialect::djoser::field("current_password", WRONG_PASSWORD));
             }
-            profile::remove(context, &found).await?;
+            profile::remove(context, &ask.client, &found).await?;
             djoser.nothing()
         }
         Method::DELETE => forbidden(),
@@ -510,7 +514,7 @@ async fn set_username(
         return Ok(mismatch);
     }
     let notice = context.accounts.confirm_username;
-    Ok(match change_username::rename(context, caller, &new, notice, None).await? {
+    Ok(match change_username::rename(context, &ask.client, caller, &new, notice, None).await? {
         Ok(_) => djoser.nothing(),
         Err(why) => djoser.not_renamed(why),
     })
@@ -519,6 +523,7 @@ async fn set_username(
 async fn confirm_username(
     context: &Context,
     djoser: &Djoser,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let change = match djoser.read_login_reset(submission) {
@@ -537,10 +542,12 @@ async fn confirm_username(
     }
     let account = link::account_of_uid(&uid);
     let notice = context.accounts.confirm_username;
-    Ok(match change_username::confirm(context, account, &token, &new, notice).await? {
-        Ok(()) => djoser.nothing(),
-        Err(why) => djoser.not_renamed(why),
-    })
+    Ok(
+        match change_username::confirm(context, &ask.client, account, &token, &new, notice).await? {
+            Ok(()) => djoser.nothing(),
+            Err(why) => djoser.not_renamed(why),
+        },
+    )
 }
 
 async fn set_email(
@@ -566,7 +573,7 @@ async fn set_email(
     let new = new.ok_or(UNREAD_EMAIL)?;
     let how = email_change(context);
     let notice = context.accounts.confirm_username;
-    Ok(match change_email::change(context, caller, &new, &how, None, notice).await? {
+    Ok(match change_email::change(context, &ask.client, caller, &new, &how, None, notice).await? {
         Ok(()) => djoser.nothing(),
         Err(why) => djoser.not_set(djoser.new_login(), why),
     })
@@ -575,6 +582,7 @@ async fn set_email(
 async fn reset_email_confirm(
     context: &Context,
     djoser: &Djoser,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let change = match djoser.read_login_reset(submission) {
@@ -593,10 +601,22 @@ async fn reset_email_confirm(
     let account = link::account_of_uid(&uid);
     let how = email_change(context);
     let notice = context.accounts.confirm_username;
-    Ok(match change_email::change_by_link(context, account, &token, &new, &how, notice).await? {
-        Ok(()) => djoser.nothing(),
-        Err(why) => djoser.not_set(djoser.new_login(), why),
-    })
+    Ok(
+        match change_email::change_by_link(
+            context,
+            &ask.client,
+            account,
+            &token,
+            &new,
+            &how,
+            notice,
+        )
+        .await?
+        {
+            Ok(()) => djoser.nothing(),
+            Err(why) => djoser.not_set(djoser.new_login(), why),
+        },
+    )
 }
 
 /// An address that is none was complained about before it is used.
@@ -641,7 +661,7 @@ async fn log_in(
     };
     match log_in::by_name(context, &ask.client, credentials).await {
         Ok(account) if account.may_hold_tokens() => {
-            let key = log_in::with_key(context, &account).await?;
+            let key = log_in::with_key(context, &ask.client, &account).await?;
             Ok(djoser.logged_in(&key))
         }
         Ok(_) => Ok(djoser.disabled()),

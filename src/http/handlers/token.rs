@@ -35,13 +35,14 @@ pub fn obtain_pair_by_session() -> Result<Answer, Error> {
 pub async fn refresh_pair(
     service: &Service,
     route: &Route,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let presented = match route.dialect.read_refresh(submission) {
         Ok(presented) => presented,
         Err(answer) => return Ok(answer),
     };
-    let renewed = refresh::refresh(&service.context, &route.rules, &presented).await?;
+    let renewed = refresh::refresh(&service.context, &route.rules, &ask.client, &presented).await?;
     Ok(route.dialect.renewed(&renewed))
 }
 
@@ -63,13 +64,14 @@ pub async fn verify_token(
 pub async fn blacklist_token(
     service: &Service,
     route: &Route,
+    ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Error> {
     let presented = match route.dialect.read_refresh(submission) {
         Ok(presented) => presented,
         Err(answer) => return Ok(answer),
     };
-    revoke::revoke_refresh_token(&service.context, &route.rules, &presented).await?;
+    revoke::revoke_refresh_token(&service.context, &route.rules, &ask.client, &presented).await?;
     Ok(route.dialect.done())
 }
 
@@ -100,9 +102,9 @@ pub async fn answer(
             obtain_pair(service, route, ask, submission).await
         }
         Endpoint::ObtainPair => obtain_pair_by_session(),
-        Endpoint::RefreshPair => refresh_pair(service, route, submission).await,
+        Endpoint::RefreshPair => refresh_pair(service, route, ask, submission).await,
         Endpoint::VerifyToken => verify_token(service, route, submission).await,
-        Endpoint::BlacklistToken => blacklist_token(service, route, submission).await,
+        Endpoint::BlacklistToken => blacklist_token(service, route, ask, submission).await,
         Endpoint::ObtainKey => obtain_key(service, route, ask, submission).await,
         Endpoint::Register
         | Endpoint::ListAccounts

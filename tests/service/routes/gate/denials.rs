@@ -1,5 +1,6 @@
 //! Every refusal of the gate: its exact document and its headers, in both generations of wording.
 
+use avain::flow::Caller;
 use avain::flow::administer;
 use serde_json::{Map, Value, json};
 
@@ -43,7 +44,9 @@ async fn every_denial(engine: Engine, wording: &str, pick: Pick) {
     let ended = service.sign_in("aino").await;
     let blacklist = json!({ "refresh": ended.refresh });
     service.post("/api/token/blacklist/", &blacklist).await.is(200, json!({}));
-    administer::set_active(service.store(), off, false, START).await.expect("it is off");
+    administer::set_active(service.store(), &Caller::default(), off, false, START)
+        .await
+        .expect("it is off");
 
     assert!(service.admits(&forge.with("jti", json!("b"))).await, "what is changed below is good");
     let mut cases = bearer_cases(&forge, pick);

@@ -82,8 +82,10 @@ async fn a_key_made_after_a_miss_is_known_at_once(engine: Engine) {
     let credential = format!("Token {key}");
     assert!(!service.admits(&credential).await);
     let made = avain::token::opaque::ClassicKey::from_stored(key.to_owned());
-    let created = avain::store::api_keys::create(service.store(), &made, account, START).await;
+    let mut tx = service.store().begin("create API key").await.expect("it begins");
+    let created = avain::store::api_keys::create_in(&mut tx, &made, account, START).await;
     assert_eq!(created, Ok(true));
+    tx.commit().await.expect("it commits");
     assert!(service.admits(&credential).await);
 }
 

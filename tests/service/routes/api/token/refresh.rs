@@ -4,6 +4,7 @@ mod adoption;
 mod families;
 mod races;
 
+use avain::flow::Caller;
 use avain::flow::administer;
 use avain::store::accounts::Owner;
 use serde_json::{Value, json};
@@ -129,7 +130,9 @@ async fn owners_that_are_off_or_gone(engine: Engine) {
     let gone = json!({ "detail": "No active account found for the given token." });
     let off = service.account("off").await;
     let pair = service.sign_in("off").await;
-    administer::set_active(service.store(), off, false, service.now()).await.expect("it is off");
+    administer::set_active(service.store(), &Caller::default(), off, false, service.now())
+        .await
+        .expect("it is off");
     let answer = service.refresh(&pair.refresh).await;
     answer.is(401, gone.clone());
     assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"api\"");
@@ -139,9 +142,16 @@ async fn owners_that_are_off_or_gone(engine: Engine) {
     let deleted = service.account("deleted").await;
     let pair = service.sign_in("deleted").await;
     let random = avain::base::random::SeededRandom::new(1);
-    administer::delete(service.store(), Owner::Avain, deleted, service.now(), &random)
-        .await
-        .expect("it is deleted");
+    administer::delete(
+        service.store(),
+        &Caller::default(),
+        Owner::Avain,
+        deleted,
+        service.now(),
+        &random,
+    )
+    .await
+    .expect("it is deleted");
     service.refresh(&pair.refresh).await.is(401, gone);
 }
 

@@ -1,5 +1,6 @@
 //! `/api/token/verify`: whether a token is good (CONTRACT.md 5).
 
+use avain::flow::Caller;
 use avain::flow::administer;
 use serde_json::{Value, json};
 
@@ -69,14 +70,18 @@ async fn what_was_taken_back_does_not_verify(engine: Engine) {
     verify(&second.refresh).await.is(200, json!({}));
     verify(&first.access).await.is(200, json!({}));
     let hash = service.hash("another").await;
-    administer::set_password(service.store(), rotated, &hash, service.now()).await.expect("is set");
+    administer::set_password(service.store(), &Caller::default(), rotated, &hash, service.now())
+        .await
+        .expect("is set");
     for token in [&first.access, &second.access, &second.refresh] {
         verify(token).await.is(400, refused.clone());
     }
 
     let off = service.account("off").await;
     let pair = service.sign_in("off").await;
-    administer::set_active(service.store(), off, false, service.now()).await.expect("is off");
+    administer::set_active(service.store(), &Caller::default(), off, false, service.now())
+        .await
+        .expect("is off");
     for token in [&pair.access, &pair.refresh] {
         verify(token).await.is(400, refused.clone());
     }

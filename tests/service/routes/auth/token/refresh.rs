@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use avain::flow::Caller;
 use avain::flow::administer;
 use avain::store::accounts::Edit;
 use serde_json::json;
@@ -51,7 +52,9 @@ async fn names_stay_as_they_were_at_sign_in(engine: Engine) {
         last_name: String::new(),
         flags: None,
     };
-    administer::edit(service.store(), account, &edit, START).await.expect("can be edited");
+    administer::edit(service.store(), &Caller::default(), account, &edit, START)
+        .await
+        .expect("can be edited");
     let answer = service.post("/auth/token/refresh/", &json!({ "refresh": pair.refresh })).await;
     let access = answer.json()["access"].as_str().expect("a token").to_owned();
     assert_eq!(claim(&access, "first_name"), json!("Aino"));

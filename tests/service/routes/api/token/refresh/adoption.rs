@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use avain::flow::Caller;
 use avain::flow::administer;
 use avain::store::refresh_families;
 use serde_json::{Value, json};
@@ -117,7 +118,9 @@ async fn what_was_taken_back_is_not_adopted(engine: Engine) {
 
     // Signed out everywhere before it was ever used here: no row is there to say so.
     let unused = old_token(account.get(), START.seconds() - 1, "b");
-    administer::sign_out_everywhere(service.store(), account, service.now()).await.expect("done");
+    administer::sign_out_everywhere(service.store(), &Caller::default(), account, service.now())
+        .await
+        .expect("done");
     blacklisted(&service.refresh(&unused).await);
     let nobody = old_token(999_999, START.seconds() - 1, "c");
     let gone = json!({ "detail": "No active account found for the given token." });
