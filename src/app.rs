@@ -41,6 +41,7 @@ use crate::flow::{AccountRules, Caller, Context, LayoutRules, Throttle};
 use crate::gate::answer::{self, Documents};
 use crate::gate::decide::{Gate, PhantomMint};
 use crate::gate::known::Memory;
+use crate::gate::link::Link;
 use crate::gate::policy::Policy;
 use crate::http::handlers::gate::LookUps;
 use crate::http::router::{Manner, Mounted, Router};
@@ -270,6 +271,13 @@ impl Plan {
         warn(
             settings.database.url.expose().contains("sslmode=disable"),
             "database.url: sslmode=disable sends accounts over the network in clear, unless the host is local",
+        );
+        warn(
+            matches!(self.options.engine(), Ok(EngineKind::Postgres))
+                && !settings.database.prepared_statements
+                && settings.database.listen_url.0.is_none(),
+            "database.listen_url: behind a pgbouncer nobody is told of changes, so they are polled for; give \
+             the URL of the server itself",
         );
         warn(
             settings.keys.master.0.is_none()
@@ -532,7 +540,7 @@ impl App {
         };
 
         let settings = &plan.settings;
-        let gate = Arc::new(gate(&plan, &ring, phantom, &random));
+        let gate = Arc::new(gate(&plan, &ring, phantom, clock.uptime(), &random));
         let wake = Arc::new(Notify::new());
         let mail = Arc::new(Worker {
             store: store.clone(),
@@ -602,8 +610,15 @@ impl App {
     }
 }
 
-fn gate(plan: &Plan, ring: &Arc<KeyRing>, phantom: SigningKey, random: &Arc<dyn Random>) -> Gate {
+fn gate(
+    plan: &Plan,
+    ring: &Arc<KeyRing>,
+    phantom: SigningKey,
+    uptime: Duration,
+    random: &Arc<dyn Random>,
+) -> Gate {
     Gate {
+        link: Link::new(plan.settings.gate.outage_reading, uptime),
         memory: Memory::with_room(plan.settings.gate.cache.0),
         ring: ArcSwap::new(Arc::clone(ring)),
         expectations: plan.expectations.clone(),
@@ -652,15 +667,18 @@ fn observe(store: &Store, metrics: &Metrics) {
 /// What this instance commits counts at once, not only when the feed is read again.
 fn hear_own_changes(store: &Store, background: &Arc<Background>, mail: Arc<Notify>) {
     let background = Arc::clone(background);
+    let own = background.metrics.changes.with_label_values(&["own"]);
     store.subscribe(Arc::new(move |changes| {
         for change in changes {
-            match change {
+            match *change {
                 Change::Account(account) => {
-                    background.gate.memory.forget(AccountId::new(*account));
+                    own.inc();
+                    background.gate.memory.forget(AccountId::new(account));
                 }
-                Change::Keys => {
-                    let background = Arc::clone(&background);
-                    tokio::spawn(async move { background.apply(Change::Keys).await });
+                Change::Keys | Change::Everything => {
+                    own.inc();
+                    let (background, change) = (Arc::clone(&background), *change);
+                    tokio::spawn(async move { background.apply(change).await });
                 }
                 Change::Outbox => mail.notify_one(),
             }
@@ -911,6 +929,7 @@ fn store_options(settings: &Settings) -> Options {
     let database = &settings.database;
     let mut options = Options::new(database.url.expose());
     options.admin_url.clone_from(&database.admin_url.0);
+    options.listen_url.clone_from(&database.listen_url.0);
     options.connections = database.pool;
     options.readers = database.readers;
     options.prepared_statements = database.prepared_statements;
@@ -922,7 +941,7 @@ fn store_options(settings: &Settings) -> Options {
         statement: database.timeout,
         wait: database.timeout,
         whole: database.timeout + Duration::from_secs(1),
-        ..Limits::default()
+        connect: database.connect_timeout,
     };
     options
 }
@@ -1103,6 +1122,22 @@ impl Judge<'_> {
         layouts
     }
 
+    fn database_urls(&mut self, options: &Options) {
+        if let Err(error) = options.check() {
+            self.refuse("database.url", error);
+        }
+        for (name, url) in [
+            ("database.admin_url", &options.admin_url),
+            ("database.listen_url", &options.listen_url),
+        ] {
+            if let Some(url) = url
+                && let Err(error) = Options::new(url.expose()).check()
+            {
+                self.refuse(name, error);
+            }
+        }
+    }
+
     fn rest(&mut self, settings: &Settings, options: &Options) {
         self.one_of("accounts.owner", &settings.accounts.owner, &["auto", "avain", "django"]);
         self.one_of(
@@ -1171,14 +1206,7 @@ impl Judge<'_> {
                 self.refuse(name, "at most 1024 threads");
             }
         }
-        if let Err(error) = options.check() {
-            self.refuse("database.url", error);
-        }
-        if let Some(url) = &options.admin_url
-            && let Err(error) = Options::new(url.expose()).check()
-        {
-            self.refuse("database.admin_url", error);
-        }
+        self.database_urls(options);
         if let Some(master) = &settings.keys.master.0
             && let Err(error) = MasterKey::parse(master.expose())
         {

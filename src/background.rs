@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::account::account::AccountId;
 use crate::account::password::most_common_parameters;
@@ -13,14 +14,23 @@ use crate::base::clock::Timestamp;
 use crate::flow::key_schedule::{KeySchedule, Step};
 use crate::flow::{Context, audit};
 use crate::gate::decide::Gate;
+use crate::gate::link::Mode;
 use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
 use crate::store::changes::{self, Change, Feed};
+use crate::store::link::Link;
 use crate::store::{StoreError, accounts, attempts, refresh_families};
 
-/// How often the feed of changes is looked at: what is changed elsewhere takes at most so long to be
-/// heard of.
-const POLL: Duration = Duration::from_millis(100);
+/// How often the feed of changes is looked at while notices of changes come in: only in case one does not.
+const POLL: Duration = Duration::from_millis(500);
+/// How often it is looked at where no notices come in: what is changed elsewhere takes at most so long to
+/// be heard of.
+const POLL_ALONE: Duration = Duration::from_millis(100);
+/// How long the database may take to tell what has changed, or to answer at all.
+const ANSWER: Duration = Duration::from_millis(700);
+/// How soon is connected again after the link was lost, and how seldom in the end.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often is swept.
 const SWEEP: Duration = Duration::from_mins(10);
 /// For how long the feed is kept: longer than any instance pauses.
@@ -53,16 +63,32 @@ pub struct RingInForce {
     is_stale: bool,
 }
 
+/// Why nothing was heard, and whether the database answers nothing else either.
+struct Unheard {
+    error: StoreError,
+    is_gone: bool,
+}
+
+/// How changes come in.
+struct Ear {
+    /// The connection that is told of changes, while there is one.
+    link: ArcSwapOption<Link>,
+    wake: Arc<Notify>,
+}
+
 impl Background {
     /// Makes the gate and the flows hear of a change.
     ///
     /// Accounts are forgotten at once. The ring is read from the store; until that is done the old one
     /// goes on.
     pub async fn apply(&self, change: Change) {
-        self.metrics.changes.inc();
         match change {
             Change::Account(account) => self.gate.memory.forget(AccountId::new(account)),
             Change::Keys => self.reload_ring().await,
+            Change::Everything => {
+                self.gate.memory.forget_all();
+                self.reload_ring().await;
+            }
             // The worker is woken by what was put into the outbox here, and looks for the rest itself.
             Change::Outbox => {}
         }
@@ -89,52 +115,146 @@ impl Background {
     }
 
     /// Hears of changes made elsewhere until `stop` turns true.
-    pub async fn hear(self: Arc<Self>, mut feed: Feed, mut stop: watch::Receiver<bool>) {
-        let mut ticks = interval(POLL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard_at = self.context.now();
-        let mut version = None;
-        let mut reachable = true;
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-            match self.poll(&mut feed, &mut version).await {
-                Ok(()) => {
-                    heard_at = self.context.now();
-                    if !reachable {
-                        tracing::info!("the database answers again");
-                    }
-                    reachable = true;
-                }
-                Err(error) => {
-                    if reachable {
-                        tracing::error!(%error, "the database does not tell what has changed");
-                    }
-                    reachable = false;
-                }
-            }
-            let staleness = self.context.now().seconds() - heard_at.seconds();
-            self.metrics.staleness.set(staleness);
+    pub async fn hear(self: Arc<Self>, feed: Feed, mut stop: watch::Receiver<bool>) {
+        let ear = Ear { link: ArcSwapOption::empty(), wake: Arc::new(Notify::new()) };
+        tokio::select! {
+            () = self.listen(&ear) => {}
+            () = self.follow(feed, &ear) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
         }
     }
 
-    async fn poll(&self, feed: &mut Feed, version: &mut Option<i64>) -> Result<(), StoreError> {
-        let store = &self.context.store;
-        // SQLite tells cheaply whether anything was committed at all.
-        let current = store.data_version().await?;
-        if current.is_some() && current == *version {
-            return Ok(());
+    /// Keeps a connection that is told of changes, as long as the store has such a thing.
+    async fn listen(&self, ear: &Ear) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let wake = Arc::clone(&ear.wake);
+            match self.link(move || wake.notify_one()).await {
+                Ok(Some(link)) => {
+                    let link = Arc::new(link);
+                    ear.link.store(Some(Arc::clone(&link)));
+                    self.metrics.listening.set(1);
+                    tracing::info!("is told of changes");
+                    // Of what was committed before, nobody was told.
+                    ear.wake.notify_one();
+                    let why = link.ended().await;
+                    ear.link.store(None);
+                    self.metrics.listening.set(0);
+                    self.metrics.links_lost.inc();
+                    tracing::warn!(why, "is no longer told of changes; polls, and connects again");
+                    pause = FIRST_PAUSE;
+                    ear.wake.notify_one();
+                }
+                // There is nobody who tells: polling is all.
+                Ok(None) => std::future::pending().await,
+                Err(error) => {
+                    if pause == FIRST_PAUSE {
+                        tracing::warn!(%error, "is not told of changes; polls, and tries again");
+                    }
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+            }
+            tokio::time::sleep(pause).await;
         }
-        for change in feed.read(store).await? {
+    }
+
+    async fn link(&self, wake: impl Fn() + Send + 'static) -> Result<Option<Link>, StoreError> {
+        let store = &self.context.store;
+        let link = store.listen(wake).await?;
+        if let Some(link) = &link {
+            changes::check_link(store, link).await?;
+        }
+        Ok(link)
+    }
+
+    /// Reads the feed of changes when it is told to, and now and then in any case.
+    async fn follow(&self, mut feed: Feed, ear: &Ear) {
+        let mut version = None;
+        let mut was_heard = true;
+        loop {
+            let pace = if ear.link.load().is_some() { POLL } else { POLL_ALONE };
+            let how = tokio::select! {
+                () = ear.wake.notified() => "notice",
+                () = tokio::time::sleep(pace) => "poll",
+            };
+            let began = self.context.clock.uptime();
+            match self.read(&mut feed, ear, &mut version).await {
+                Ok(changes) => {
+                    let heard = self.metrics.changes.with_label_values(&[how]);
+                    heard.inc_by(u64::try_from(changes.len()).unwrap_or(u64::MAX));
+                    self.hear_of(changes, began).await;
+                    if !was_heard {
+                        tracing::info!("hears of changes again");
+                    }
+                    was_heard = true;
+                }
+                Err(Unheard { error, is_gone }) => {
+                    self.gate.link.not_heard(is_gone);
+                    if was_heard {
+                        tracing::error!(%error, is_gone, "the database does not tell what has changed");
+                    }
+                    was_heard = false;
+                    if self.gate.link.mode(self.context.clock.uptime()) == Mode::Strict {
+                        // Accounts are looked up for every request then, and keys as often as this.
+                        self.reload_ring().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Applies all that was committed before `began`.
+    async fn hear_of(&self, changes: Vec<Change>, began: Duration) {
+        if self.gate.link.mode(self.context.clock.uptime()) != Mode::Live {
+            // So late that nothing of before is relied upon.
+            self.apply(Change::Everything).await;
+        }
+        for change in changes {
             self.apply(change).await;
         }
         if self.ring.lock().await.is_stale {
             self.reload_ring().await;
         }
-        *version = current;
-        Ok(())
+        // A ring that cannot be read is a change that was not heard of.
+        if !self.ring.lock().await.is_stale {
+            self.gate.link.heard(began);
+        }
+    }
+
+    /// The changes since the last time: over the link, or else by the pool.
+    async fn read(
+        &self,
+        feed: &mut Feed,
+        ear: &Ear,
+        version: &mut Option<i64>,
+    ) -> Result<Vec<Change>, Unheard> {
+        let store = &self.context.store;
+        if let Some(link) = ear.link.load_full() {
+            match feed.read_over(&link, store).await {
+                Ok(changes) => return Ok(changes),
+                Err(error) => {
+                    tracing::debug!(%error, "the link does not answer");
+                    link.give_up();
+                }
+            }
+        }
+        let polled = timeout(ANSWER, async {
+            // SQLite tells cheaply whether anything was committed at all.
+            let current = store.data_version().await?;
+            if current.is_some() && current == *version {
+                return Ok(Vec::new());
+            }
+            let changes = feed.read(store).await?;
+            *version = current;
+            Ok(changes)
+        });
+        let error = match polled.await {
+            Ok(Ok(changes)) => return Ok(changes),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::Unavailable("reading the changes took too long".to_owned()),
+        };
+        let is_gone = !matches!(timeout(ANSWER, store.ping()).await, Ok(Ok(())));
+        Err(Unheard { error, is_gone })
     }
 
     /// Lets keys follow their calendar until `stop` turns true.

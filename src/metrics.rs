@@ -1,8 +1,8 @@
 //! Every metric, declared once: its doc comment is its help text.
 
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// Seconds: from a look-up in memory to a slow password hash.
@@ -42,6 +42,9 @@ macro_rules! metrics {
     (@make IntCounterVec, $name:literal, $help:ident, [$($label:literal),+]) => {
         IntCounterVec::new(Opts::new($name, $help), &[$($label),+]).expect("the name is well-formed")
     };
+    (@make IntGaugeVec, $name:literal, $help:ident, [$($label:literal),+]) => {
+        IntGaugeVec::new(Opts::new($name, $help), &[$($label),+]).expect("the name is well-formed")
+    };
     (@make HistogramVec, $name:literal, $help:ident, [$($label:literal),+]) => {
         HistogramVec::new(HistogramOpts::new($name, $help).buckets(SECONDS.to_vec()), &[$($label),+])
             .expect("the name is well-formed")
@@ -69,8 +72,15 @@ metrics! {
     known_credentials: IntGauge "avain_gate_known_credentials";
     /// Seconds since the gate last heard that nothing changed without it.
     staleness: IntGauge "avain_gate_staleness_seconds";
-    /// Changes of accounts and keys that reached this instance.
-    changes: IntCounter "avain_changes_total";
+    /// 1 for how far the gate believes its memory: live; strict (no news of changes, so it looks up every
+    /// credential); outage (no database: known credentials may read); closed (for too long).
+    mode: IntGaugeVec "avain_gate_mode" ["mode"];
+    /// Changes of accounts and keys that reached this instance: its own, or another's by notice or poll.
+    changes: IntCounterVec "avain_changes_total" ["heard"];
+    /// Whether this instance is told of changes (LISTEN); it polls in any case.
+    listening: IntGauge "avain_link_listening";
+    /// Connections that are told of changes which were lost.
+    links_lost: IntCounter "avain_link_lost_total";
     /// Time of statements and transactions, by name and outcome.
     store_seconds: HistogramVec "avain_store_duration_seconds" ["name", "outcome"];
     /// Passwords that wait to be hashed.

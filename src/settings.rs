@@ -118,7 +118,10 @@ group! {
         @secret url: Secret<String> = "sqlite:avain.db";
         /// Connection with the right to create tables, for `migrate`; empty: `database.url` has it.
         @secret admin_url: Optional<Secret<String>> = "";
-        /// PostgreSQL: connections at most.
+        /// PostgreSQL: where to hear of changes at once, if not at `database.url`: needed behind a pgbouncer
+        /// in transaction mode, which passes no notices on. Empty: `database.url`.
+        @secret listen_url: Optional<Secret<String>> = "";
+        /// PostgreSQL: connections at most, beside the one that hears of changes.
         pool: usize = "16";
         /// SQLite: reading threads.
         readers: usize = "2";
@@ -126,6 +129,8 @@ group! {
         prepared_statements: bool = "on";
         /// Time for one statement, and for getting a connection.
         timeout: Duration = "3s";
+        /// PostgreSQL: time for connecting to one host, signing in included.
+        connect_timeout: Duration = "2s";
         /// SQLite: `full` survives a power cut, `normal` a crash of the process.
         durability: Durability = "full";
         /// Apply missing migrations when `serve` starts; otherwise `serve` refuses to start without them.
@@ -358,6 +363,9 @@ group! {
         @secret phantom_key: Optional<Secret<String>> = "";
         /// Life of a phantom token: longer than the slowest upload.
         phantom_lifetime: Duration = "5m";
+        /// For how long credentials that are known may go on reading when the database does not answer.
+        /// Writing ends at once, anonymous reading goes on. 0: not at all.
+        outage_reading: Duration = "30s";
         /// Memory for credentials that are known.
         cache: Size = "16MiB";
         /// Unknown credentials that one address may present in ten seconds; more are answered 429.

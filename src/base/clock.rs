@@ -1,7 +1,8 @@
 //! The only place that reads a clock. Everything else is handed a [`Clock`] or a [`Timestamp`].
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment: microseconds since 1970-01-01 00:00:00 UTC, without leap seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +81,14 @@ impl Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment. May step backwards when the machine's clock is set.
     fn now(&self) -> Timestamp;
+
+    /// For how long the process has been running, about: goes forward whatever is done to the machine's
+    /// clock. For measuring how long ago something was.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn uptime(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// The machine's clock.

@@ -6,6 +6,7 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::gate::decide::Verdict;
+use crate::gate::link::Mode;
 use crate::token::credential::{Denial, Scheme};
 use crate::token::verify::{Flaw, Rejection};
 
@@ -19,6 +20,8 @@ pub const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 pub const VIA: HeaderName = HeaderName::from_static("x-auth-via");
 /// What the backend is to get as `Authorization`.
 pub const UPSTREAM_AUTHORIZATION: HeaderName = HeaderName::from_static("x-upstream-authorization");
+/// `strict` or `outage`, where the gate does not hear of changes; else absent.
+pub const MODE: HeaderName = HeaderName::from_static("x-auth-mode");
 /// The JSON that the client is to see, in ASCII.
 pub const ERROR: HeaderName = HeaderName::from_static("x-auth-error");
 
@@ -37,9 +40,9 @@ pub struct Documents {
     pub misconfigured: HeaderValue,
 }
 
-/// The answer to a verdict. [`Verdict::Ask`] has none of its own: what could not be looked up is
-/// unavailable.
-pub fn answer<B: Default>(verdict: &Verdict, documents: &Documents) -> Response<B> {
+/// The answer to a verdict that was come to in `mode`. [`Verdict::Ask`] has none of its own: what could
+/// not be looked up is unavailable.
+pub fn answer<B: Default>(verdict: &Verdict, mode: Mode, documents: &Documents) -> Response<B> {
     const BEARER: HeaderValue = HeaderValue::from_static("bearer");
     const TOKEN: HeaderValue = HeaderValue::from_static("token");
     const ANONYMOUS: HeaderValue = HeaderValue::from_static("anonymous");
@@ -75,12 +78,19 @@ pub fn answer<B: Default>(verdict: &Verdict, documents: &Documents) -> Response<
                 StatusCode::FORBIDDEN
             }
         }
-        Verdict::Ask(_) | Verdict::Unavailable => {
+        Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             headers.insert(ERROR, documents.unavailable.clone());
             StatusCode::SERVICE_UNAVAILABLE
         }
     };
+    match mode {
+        Mode::Live => {}
+        Mode::Strict => drop(headers.insert(MODE, HeaderValue::from_static("strict"))),
+        Mode::Outage | Mode::Closed => {
+            headers.insert(MODE, HeaderValue::from_static("outage"));
+        }
+    }
     *response.status_mut() = status;
     response
 }

@@ -11,8 +11,9 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::random::Random;
 use crate::gate::known::{Known, Memory, Phantom, Subject};
+use crate::gate::link::{Link, Mode};
 use crate::gate::path;
-use crate::gate::policy::{Policy, Requirement};
+use crate::gate::policy::{Methods, Policy, Requirement};
 use crate::token::claims::Kind;
 use crate::token::credential::{Credential, Denial, Scheme, Schemes};
 use crate::token::issue;
@@ -43,6 +44,8 @@ pub enum Verdict {
     Deny(Denial),
     /// Not known yet: look this up, tell the gate, and ask again.
     Ask(LookUp),
+    /// Known, but not to be believed at the moment: look this up, tell the gate, and ask again.
+    AskAgain(LookUp),
     /// The gate cannot decide, by a fault of ours.
     Unavailable,
 }
@@ -79,6 +82,8 @@ pub struct PhantomMint {
 pub struct Gate {
     /// What it remembers.
     pub memory: Memory,
+    /// Whether that may be believed.
+    pub link: Link,
     /// The keys in force.
     pub ring: ArcSwap<KeyRing>,
     /// What is expected of presented tokens.
@@ -92,9 +97,16 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Decides at `now`. `told` is the answer to the [`Verdict::Ask`] of the last try, if there was one: it
-    /// is believed for this request even where it cannot be remembered.
-    pub fn decide(&self, question: &Question<'_>, told: Option<&Told>, now: Timestamp) -> Verdict {
+    /// Decides at `now`, believing what `mode` lets it believe. `told` is the answer to the
+    /// [`Verdict::Ask`] of the last try, if there was one: it is believed for this request even where it
+    /// cannot be remembered.
+    pub fn decide(
+        &self,
+        question: &Question<'_>,
+        told: Option<&Told>,
+        now: Timestamp,
+        mode: Mode,
+    ) -> Verdict {
         let mut room = path::Room::default();
         let Ok(path) = path::read(question.uri, &mut room) else {
             return Verdict::Deny(Denial::Forbidden);
@@ -112,22 +124,37 @@ impl Gate {
         // Who it is comes before what it may: a bad credential is 401 even where anonymous may pass.
         let verdict = match credential {
             Credential::None => Verdict::Anonymous,
-            Credential::Bearer(token) => self.bearer(token, told, now),
-            Credential::ApiKey(key) => self.api_key(key, told, now),
+            Credential::Bearer(token) => self.bearer(token, told, now, mode),
+            Credential::ApiKey(key) => self.api_key(key, told, now, mode),
         };
-        match (verdict, requirement) {
+        let verdict = match (verdict, requirement) {
             (Verdict::Anonymous | Verdict::Allow(_), None) => Verdict::Deny(Denial::Forbidden),
             (Verdict::Anonymous, Some(Requirement::Authenticated)) => {
                 Verdict::Deny(Denial::NoCredentials)
             }
             (verdict, _) => verdict,
+        };
+        let reads = Methods::Safe.include(question.method);
+        match (mode, verdict) {
+            (Mode::Outage, Verdict::Anonymous | Verdict::Allow(_)) if !reads => {
+                Verdict::Unavailable
+            }
+            (Mode::Closed, Verdict::Anonymous) if !reads => Verdict::Unavailable,
+            (Mode::Closed, Verdict::Allow(_)) => Verdict::Unavailable,
+            (Mode::Outage | Mode::Closed, Verdict::Ask(_) | Verdict::AskAgain(_)) => {
+                Verdict::Unavailable
+            }
+            (_, verdict) => verdict,
         }
     }
 
-    fn bearer(&self, token: &[u8], told: Option<&Told>, now: Timestamp) -> Verdict {
+    fn bearer(&self, token: &[u8], told: Option<&Told>, now: Timestamp, mode: Mode) -> Verdict {
         let ring = self.ring.load();
         let digest = Digest::of_parts(&[b"bearer ", token]);
-        if let Some(known) = self.memory.credential(&digest)
+        let known = self.memory.credential(&digest);
+        let is_known = known.is_some();
+        if let Some(known) = known
+            && mode != Mode::Strict
             && known.ring_generation == Some(ring.generation())
             && !self.memory.is_stale(&known.subject, now)
         {
@@ -150,8 +177,8 @@ impl Gate {
             verify::Subject::Nobody => return Verdict::Deny(Denial::SubjectNotFound),
             verify::Subject::Absent => return Verdict::Deny(Denial::NoSubject),
         };
-        let Some(subject) = self.subject(account, told, now) else {
-            return Verdict::Ask(LookUp::Account(account));
+        let Some(subject) = self.subject(account, told, now, mode) else {
+            return ask(LookUp::Account(account), is_known);
         };
         let Some(standing) = &subject.standing else {
             return Verdict::Deny(Denial::SubjectNotFound);
@@ -173,9 +200,12 @@ impl Gate {
         self.allow(subject, Scheme::Bearer, now)
     }
 
-    fn api_key(&self, presented: &str, told: Option<&Told>, now: Timestamp) -> Verdict {
+    fn api_key(&self, presented: &str, told: Option<&Told>, now: Timestamp, mode: Mode) -> Verdict {
         let digest = key_digest(presented);
-        if let Some(known) = self.memory.credential(&digest)
+        let known = self.memory.credential(&digest);
+        let is_known = known.is_some();
+        if let Some(known) = known
+            && mode != Mode::Strict
             && !self.memory.is_stale(&known.subject, now)
         {
             return self.allow(known.subject, known.scheme, now);
@@ -186,7 +216,7 @@ impl Gate {
             Some(Told::UnknownKey) => return unknown,
             Some(Told::Subject(subject)) => subject,
             None if self.memory.is_unknown_key(&digest, now) => return unknown,
-            None => return Verdict::Ask(LookUp::ApiKey(key)),
+            None => return ask(LookUp::ApiKey(key), is_known),
         };
         match &subject.standing {
             None => unknown,
@@ -211,11 +241,13 @@ impl Gate {
         account: AccountId,
         told: Option<&Told>,
         now: Timestamp,
+        mode: Mode,
     ) -> Option<Arc<Subject>> {
         match told {
             Some(Told::Subject(subject)) if subject.account() == account => {
                 Some(Arc::clone(subject))
             }
+            _ if mode == Mode::Strict => None,
             _ => self.memory.subject(account, now),
         }
     }
@@ -244,6 +276,10 @@ impl Gate {
         let authorization = HeaderValue::from_maybe_shared(format!("Bearer {token}")).ok()?;
         Some(Phantom { authorization, renew_at: now.plus(mint.lifetime / 2) })
     }
+}
+
+fn ask(look_up: LookUp, is_known: bool) -> Verdict {
+    if is_known { Verdict::AskAgain(look_up) } else { Verdict::Ask(look_up) }
 }
 
 /// The answer to a [`LookUp`].

@@ -7,5 +7,6 @@
 pub mod answer;
 pub mod decide;
 pub mod known;
+pub mod link;
 pub mod path;
 pub mod policy;

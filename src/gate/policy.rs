@@ -20,7 +20,9 @@ pub enum Methods {
 }
 
 impl Methods {
-    fn include(self, method: &[u8]) -> bool {
+    /// Whether it is about this method.
+    #[must_use]
+    pub fn include(self, method: &[u8]) -> bool {
         match self {
             Self::Any => true,
             Self::Safe => matches!(method, b"GET" | b"HEAD" | b"OPTIONS"),

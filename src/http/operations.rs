@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use http::{Method, Response, StatusCode};
 
+use crate::gate::link::Mode;
 use crate::http::Service;
 use crate::http::response::{self, Body};
 
@@ -18,6 +19,12 @@ pub async fn handle(service: &Service, method: &Method, path: &str) -> Response<
         "/ready" => ready(service).await,
         "/metrics" => {
             let metrics = &service.metrics;
+            let (link, at) = (&service.gate.link, service.context.clock.uptime());
+            metrics.staleness.set(i64::try_from(link.age(at).as_secs()).unwrap_or(i64::MAX));
+            for mode in Mode::ALL {
+                let is_on = i64::from(link.mode(at) == mode);
+                metrics.mode.with_label_values(&[mode.word()]).set(is_on);
+            }
             let known = service.gate.memory.len();
             metrics.known_credentials.set(i64::try_from(known).unwrap_or(i64::MAX));
             let queued = service.context.hashing.queued();
@@ -32,8 +39,29 @@ async fn ready(service: &Service) -> Response<Body> {
     if service.draining.load(Ordering::Acquire) {
         return response::text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
-    match service.context.store.ping().await {
-        Ok(()) => response::text(StatusCode::OK, "ready\n"),
-        Err(_) => response::text(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n"),
+    let answers = service.context.store.ping().await.is_ok();
+    let (link, at) = (&service.gate.link, service.context.clock.uptime());
+    let (age, left) = (link.age(at).as_secs(), link.reading_left(at).as_secs());
+    match (link.mode(at), answers) {
+        (Mode::Live, true) => response::text(StatusCode::OK, "ready\n"),
+        // What is said of an outage ends with the next news, which are not far.
+        (_, true) => {
+            let sentence = format!(
+                "ready, but strict: no news of changes for {age} s, so every credential is looked up\n"
+            );
+            response::text(StatusCode::OK, sentence)
+        }
+        (_, false) if left > 0 => {
+            let sentence = format!(
+                "outage: the database does not answer; known credentials may read for {left} s more\n"
+            );
+            response::text(StatusCode::SERVICE_UNAVAILABLE, sentence)
+        }
+        (_, false) => {
+            let sentence = format!(
+                "outage: the database has not answered for {age} s; only anonymous reading passes\n"
+            );
+            response::text(StatusCode::SERVICE_UNAVAILABLE, sentence)
+        }
     }
 }

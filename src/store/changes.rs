@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::clock::Timestamp;
-use crate::store::{Store, StoreError, Tx};
+use crate::store::link::Link;
+use crate::store::{Row, Store, StoreError, Tx, Value};
 
 /// One thing that caches keep and that a committed transaction has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +14,8 @@ pub enum Change {
     Account(i32),
     /// The key ring.
     Keys,
+    /// Anything: more than can be told, or what is not known in detail.
+    Everything,
     /// The outbox. Not part of the feed: every instance looks into the outbox itself.
     Outbox,
 }
@@ -26,69 +29,138 @@ pub async fn note(tx: &mut Tx, change: Change, now: Timestamp) -> Result<(), Sto
     let (kind, account) = match change {
         Change::Account(account) => ("account", Some(account)),
         Change::Keys => ("keys", None),
+        Change::Everything => ("everything", None),
         Change::Outbox => {
             tx.changed(change);
             return Ok(());
         }
     };
-    tx.run("changes.note", &[kind.into(), account.into(), now.seconds().into()]).await?;
+    let params = [kind.into(), account.into(), now.seconds().into()];
+    let rows = tx.run("changes.note", &params).await?;
+    if let Some(row) = rows.first() {
+        tx.noted(row.int("id")?);
+    }
     tx.changed(change);
     Ok(())
 }
 
-/// Reads the feed of changes from where it stood when it was opened.
-///
-/// Ids are given out before a transaction commits, so a smaller one may appear after a larger one. The
-/// last `OVERLAP` ids are therefore read again each time, and those already seen are left out.
-#[derive(Debug)]
-pub struct Feed {
-    newest: i64,
-    seen: BTreeSet<i64>,
+/// The ids of changes that listeners of this process were told of, so that its feed need not tell them
+/// again. Bounded: one that is forgotten is told twice, which harms nobody.
+#[derive(Debug, Default)]
+pub(super) struct Told(BTreeSet<i64>);
+
+/// How many ids are kept at most.
+const KEPT: usize = 4096;
+
+impl Told {
+    pub(super) fn add(&mut self, ids: &[i64]) {
+        self.0.extend(ids);
+        while self.0.len() > KEPT {
+            self.0.pop_first();
+        }
+    }
+
+    /// Whether it was told; is asked once.
+    fn take(&mut self, id: i64) -> bool {
+        self.0.remove(&id)
+    }
 }
 
-/// How many ids back a late transaction may come.
-const OVERLAP: i64 = 256;
-/// Changes read at once; there may be more.
-const MOST: i64 = 1024;
+/// Reads the feed of changes from where it stood when it was opened: each change once, however late the
+/// transaction commits that made it.
+///
+/// Ids are given out before a transaction commits, so "greater than the last one" would miss what commits
+/// late. PostgreSQL tells exactly which transactions a read has seen (a snapshot: manual 9.27.10); the
+/// next read asks for the changes of all others. SQLite's transactions follow one another: there the last
+/// id is enough.
+#[derive(Debug)]
+pub struct Feed {
+    position: String,
+    /// Which run of which server the position is of.
+    era: String,
+}
+
+/// Changes that are told one by one at most; where there are more, everything may have changed.
+const MOST: i64 = 10_000;
 
 impl Feed {
     /// A feed that begins now.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
-        let rows = store.read("changes.newest", &[]).await?;
-        let newest = rows.first().map(|row| row.opt_int("id")).transpose()?.flatten().unwrap_or(0);
-        let mut feed = Self { newest, seen: BTreeSet::new() };
-        // What is in the overlap already was there before us.
-        feed.read(store).await?;
-        Ok(feed)
+        let rows = store.read("changes.now", &[]).await?;
+        let row = rows.first().ok_or_else(no_row)?;
+        Ok(Self { position: row.text("position")?, era: row.text("era")? })
     }
 
     /// The changes that were not read yet.
+    ///
+    /// [`Change::Everything`] where that cannot be told: the server was started anew or is another one
+    /// (a new primary may lack what the old one had, and give its numbers to others), or there are too
+    /// many.
     pub async fn read(&mut self, store: &Store) -> Result<Vec<Change>, StoreError> {
+        let rows = store.read("changes.since", &self.params()).await?;
+        self.digest(store, &rows)
+    }
+
+    /// As [`Feed::read`], over the link: however many wait for the pool.
+    pub async fn read_over(
+        &mut self,
+        link: &Link,
+        store: &Store,
+    ) -> Result<Vec<Change>, StoreError> {
+        let rows = store.read_over(link, "changes.since", &self.params()).await?;
+        self.digest(store, &rows)
+    }
+
+    fn params(&self) -> [Value; 2] {
+        [self.position.as_str().into(), (MOST + 1).into()]
+    }
+
+    fn digest(&mut self, store: &Store, rows: &[Row]) -> Result<Vec<Change>, StoreError> {
+        let first = rows.first().ok_or_else(no_row)?;
+        let era = first.text("era")?;
+        let is_new_era = era != self.era;
         let mut changes = Vec::new();
-        loop {
-            let from = self.newest - OVERLAP;
-            let rows = store.read("changes.since", &[from.into(), MOST.into()]).await?;
-            let count = rows.len();
+        if is_new_era || i64::try_from(rows.len()).is_ok_and(|count| count > MOST) {
+            changes.push(Change::Everything);
+        } else {
             for row in rows {
-                let id = row.int("id")?;
-                if !self.seen.insert(id) {
-                    continue;
-                }
-                self.newest = self.newest.max(id);
-                match (row.text("kind")?.as_str(), row.opt_int32("account_id")?) {
-                    ("account", Some(account)) => changes.push(Change::Account(account)),
-                    ("keys", _) => changes.push(Change::Keys),
-                    (kind, _) => {
-                        return Err(StoreError::Other(format!("unknown kind of change {kind}")));
-                    }
-                }
-            }
-            self.seen = self.seen.split_off(&(self.newest - OVERLAP));
-            if count < usize::try_from(MOST).unwrap_or(usize::MAX) {
-                return Ok(changes);
+                changes.extend(change(store, row)?);
             }
         }
+        self.position = first.text("position")?;
+        self.era = era;
+        Ok(changes)
     }
+}
+
+/// The change in a row; none in the one row of a feed without news, and where this process was told.
+fn change(store: &Store, row: &Row) -> Result<Option<Change>, StoreError> {
+    let Some(id) = row.opt_int("id")? else { return Ok(None) };
+    if store.told().take(id) {
+        return Ok(None);
+    }
+    Ok(Some(match (row.text("kind")?.as_str(), row.opt_int32("account_id")?) {
+        ("account", Some(account)) => Change::Account(account),
+        ("keys", _) => Change::Keys,
+        // Also what a newer version has and we do not know.
+        _ => Change::Everything,
+    }))
+}
+
+fn no_row() -> StoreError {
+    StoreError::Other("the feed of changes gave no row".to_owned())
+}
+
+/// Whether a link leads to the database that the pool leads to; elsewhere nothing would be heard.
+pub async fn check_link(store: &Store, link: &Link) -> Result<(), StoreError> {
+    let here = store.read("changes.now", &[]).await?;
+    let there = store.read_over(link, "changes.now", &[]).await?;
+    let era = |rows: &[Row]| rows.first().ok_or_else(no_row)?.text("era");
+    if era(&here)? == era(&there)? {
+        return Ok(());
+    }
+    let sentence = "database.listen_url leads to another database than database.url";
+    Err(StoreError::Other(sentence.to_owned()))
 }
 
 /// Deletes what every instance has read long ago.

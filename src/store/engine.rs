@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::store::audit::Record;
-use crate::store::changes::{Change, Listener};
+use crate::store::changes::{Change, Listener, Told};
 use crate::store::error::StoreError;
+use crate::store::link::Link;
 use crate::store::options::{EngineKind, Limits, Options};
 use crate::store::postgres::{Postgres, PostgresTx};
 use crate::store::row::Row;
@@ -25,6 +26,7 @@ struct Inner {
     catalog: Arc<Catalog>,
     limits: Limits,
     listeners: Mutex<Vec<Listener>>,
+    told: Mutex<Told>,
     observers: Mutex<Vec<Observer>>,
     auditors: Mutex<Vec<Auditor>>,
 }
@@ -85,6 +87,7 @@ impl Store {
             catalog,
             limits: options.limits,
             listeners: Mutex::default(),
+            told: Mutex::default(),
             observers: Mutex::default(),
             auditors: Mutex::default(),
         })))
@@ -155,6 +158,7 @@ impl Store {
                 failed: None,
                 reported: false,
                 changes: Vec::new(),
+                noted: Vec::new(),
                 records: Vec::new(),
             }),
             Err(error) => self.finish(name, started, Err(error)),
@@ -200,7 +204,39 @@ impl Store {
         }
     }
 
-    /// Whether this is PostgreSQL; for `background`, which listens there and polls elsewhere.
+    /// PostgreSQL: a connection of its own that `wake` is called on whenever a change is committed
+    /// (LISTEN). `None` on SQLite, and where no URL leads past a pgbouncer in transaction mode.
+    pub async fn listen(
+        &self,
+        wake: impl Fn() + Send + 'static,
+    ) -> Result<Option<Link>, StoreError> {
+        match &self.0.engine {
+            Engine::Postgres(postgres) => postgres.listen(wake).await,
+            Engine::Sqlite(_) => Ok(None),
+        }
+    }
+
+    /// As [`Store::read`], over the link: however many wait for the pool.
+    pub(super) async fn read_over(
+        &self,
+        link: &Link,
+        statement: &str,
+        params: &[Value],
+    ) -> Result<Vec<Row>, StoreError> {
+        let started = Instant::now();
+        let done = match self.0.prepare(statement, params) {
+            Ok(prepared) => link.read(prepared, params).await,
+            Err(error) => Err(error),
+        };
+        self.finish(statement, started, done)
+    }
+
+    /// The changes that the listeners were told of.
+    pub(super) fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        lock(&self.0.told)
+    }
+
+    /// Whether this is PostgreSQL.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
         matches!(self.0.engine, Engine::Postgres(_))
@@ -270,6 +306,7 @@ pub struct Tx {
     failed: Option<&'static str>,
     reported: bool,
     changes: Vec<Change>,
+    noted: Vec<i64>,
     records: Vec<Record>,
 }
 
@@ -324,6 +361,11 @@ impl Tx {
         }
     }
 
+    /// Remembers the id of a change in the feed that the listeners will have been told of.
+    pub(super) fn noted(&mut self, id: i64) {
+        self.noted.push(id);
+    }
+
     /// Remembers what the auditors are to be told after the COMMIT.
     pub(super) fn recorded(&mut self, record: Record) {
         self.records.push(record);
@@ -341,6 +383,9 @@ impl Tx {
             let listeners = lock(&self.store.0.listeners).clone();
             for listener in &listeners {
                 listener(&self.changes);
+            }
+            if !listeners.is_empty() {
+                self.store.told().add(&self.noted);
             }
         }
         if done.is_ok() {

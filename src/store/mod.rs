@@ -11,6 +11,7 @@ pub mod email_addresses;
 pub mod engine;
 pub mod error;
 pub mod facts;
+pub mod link;
 pub mod migrate;
 pub mod one_time_links;
 pub mod options;

@@ -14,6 +14,9 @@ pub struct Options {
     pub url: Secret<String>,
     /// PostgreSQL: the URL of a role that may create tables and grant; only `migrate` uses it.
     pub admin_url: Option<Secret<String>>,
+    /// PostgreSQL: where to hear of changes, if not at `url`: LISTEN does not work through a pgbouncer in
+    /// transaction mode.
+    pub listen_url: Option<Secret<String>>,
     /// PostgreSQL: how many connections at most.
     pub connections: usize,
     /// PostgreSQL: keep prepared statements on the connection. Must be off behind a pgbouncer in
@@ -34,6 +37,7 @@ impl Options {
         Self {
             url: url.into(),
             admin_url: None,
+            listen_url: None,
             connections: 10,
             prepared_statements: true,
             durability: Durability::Full,
@@ -106,7 +110,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_millis(1500),
+            connect: Duration::from_secs(2),
             wait: Duration::from_secs(2),
             statement: Duration::from_secs(3),
             whole: Duration::from_secs(4),

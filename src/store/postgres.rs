@@ -19,6 +19,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, Error};
 
 use crate::store::error::{StoreError, chain, has_io_source};
+use crate::store::link::Link;
 use crate::store::options::{Limits, Options};
 use crate::store::row::Row;
 use crate::store::statements::Statement;
@@ -37,6 +38,8 @@ pub(super) struct Postgres {
     prepared: bool,
     statement_limit: Duration,
     tls: Tls,
+    /// Where to hear of changes.
+    listen: Option<Options>,
 }
 
 impl Postgres {
@@ -44,15 +47,13 @@ impl Postgres {
     pub(super) fn open(options: &Options) -> Result<Self, StoreError> {
         let (config, tls) = configure(options)?;
         let target = target(&config);
-        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, tls.clone(), recycling);
         let timeouts = Timeouts {
             wait: Some(options.limits.wait),
-            // Each host that swallows packets costs one `connect`.
-            create: Some(options.limits.connect * u32::try_from(hosts).unwrap_or(u32::MAX)),
+            create: Some(connect_limit(&config, &options.limits)),
             recycle: Some(options.limits.connect),
         };
+        let manager = Manager::from_config(config, tls.clone(), recycling);
         let mut pool = Pool::builder(manager)
             .max_size(options.connections.max(1))
             .timeouts(timeouts)
@@ -73,7 +74,23 @@ impl Postgres {
             prepared: options.prepared_statements,
             statement_limit: options.limits.statement,
             tls,
+            listen: listening(options),
         })
+    }
+
+    /// Connects to where changes are told.
+    pub(super) async fn listen(
+        &self,
+        wake: impl Fn() + Send + 'static,
+    ) -> Result<Option<Link>, StoreError> {
+        let Some(options) = &self.listen else { return Ok(None) };
+        let (mut config, tls) = configure(options)?;
+        config.application_name("avain changes");
+        let began = Link::begin(&config, tls, wake);
+        let Ok(link) = timeout(connect_limit(&config, &options.limits), began).await else {
+            return Err(too_slow("connecting"));
+        };
+        link.map(Some).map_err(|error| unreachable(&target(&config), &error))
     }
 
     /// Runs a statement that changes nothing; on a broken connection once more on another one.
@@ -135,9 +152,9 @@ impl Postgres {
         let object = object.map_err(|error| match error {
             PoolError::Timeout(kind) => too_slow(&format!("getting a connection ({kind:?})")),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                self.unreachable(&error)
+                unreachable(&self.target, &error)
             }
-            error => self.unreachable(&error),
+            error => unreachable(&self.target, &error),
         })?;
         Ok(Lease {
             object: Some(object),
@@ -150,18 +167,30 @@ impl Postgres {
     }
 }
 
-impl Postgres {
-    /// What to say when there is no connection: where to, why, and what to look at.
-    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> StoreError {
-        let why = chain(error);
-        let why = ["error connecting to server: ", "db error: ", "invalid configuration: "]
-            .iter()
-            .find_map(|prefix| why.strip_prefix(prefix))
-            .unwrap_or(&why);
-        StoreError::Unavailable(format!(
-            "cannot connect to {}: {why}; is PostgreSQL running there, and is database.url right?",
-            self.target
-        ))
+/// What to say when there is no connection: where to, why, and what to look at.
+fn unreachable(target: &str, error: &(dyn std::error::Error + 'static)) -> StoreError {
+    let why = chain(error);
+    let why = ["error connecting to server: ", "db error: ", "invalid configuration: "]
+        .iter()
+        .find_map(|prefix| why.strip_prefix(prefix))
+        .unwrap_or(&why);
+    StoreError::Unavailable(format!(
+        "cannot connect to {target}: {why}; is PostgreSQL running there, and is the URL right?"
+    ))
+}
+
+/// How long connecting may take: each host that swallows packets costs one `connect`.
+fn connect_limit(config: &Config, limits: &Limits) -> Duration {
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
+    limits.connect * u32::try_from(hosts).unwrap_or(u32::MAX)
+}
+
+/// How to reach a server that tells of changes. Without prepared statements we are behind a pgbouncer,
+/// through which nobody is told: then only a URL of its own will do.
+fn listening(options: &Options) -> Option<Options> {
+    match &options.listen_url {
+        Some(url) => Some(Options { url: url.clone(), ..options.clone() }),
+        None => options.prepared_statements.then(|| options.clone()),
     }
 }
 
@@ -308,11 +337,20 @@ async fn query(
         let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|value| value as _).collect();
         client.query(&statement, &params).await?
     } else {
-        let params: Vec<(&(dyn ToSql + Sync), Type)> =
-            params.iter().map(|value| (value as _, value.postgres_type())).collect();
-        client.query_typed(sql, &params).await?
+        return query_unprepared(client, sql, params).await;
     };
     rows(&found)
+}
+
+/// As the unnamed statement, in one round trip.
+pub(super) async fn query_unprepared(
+    client: &tokio_postgres::Client,
+    sql: &str,
+    params: &[Value],
+) -> Result<Vec<Row>, Error> {
+    let params: Vec<(&(dyn ToSql + Sync), Type)> =
+        params.iter().map(|value| (value as _, value.postgres_type())).collect();
+    rows(&client.query_typed(sql, &params).await?)
 }
 
 fn rows(found: &[tokio_postgres::Row]) -> Result<Vec<Row>, Error> {

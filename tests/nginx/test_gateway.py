@@ -33,7 +33,7 @@ HOBBIES = "/api/v1/hobbies/"
 MEGABYTE = 1024 * 1024
 
 # What a client may make up about itself. None may reach the backend from outside.
-SPOOFED = ["X-Auth-User-Id", "X-Auth-Username", "X-Auth-Scope", "X-Auth-Via", "X-Auth-Error", "X-Upstream-Authorization",
+SPOOFED = ["X-Auth-User-Id", "X-Auth-Username", "X-Auth-Scope", "X-Auth-Via", "X-Auth-Mode", "X-Auth-Error", "X-Upstream-Authorization",
            "X-Avain-Identity",
            "X-Auth-User", "X-Auth-Email", "X-Auth-Groups", "X-Auth-Roles", "X-Auth-Token", "X-Auth-Request-User",
            "X-Forwarded-User", "X-Forwarded-Email", "Remote-User", "X-Remote-User", "Forwarded", "X-Forwarded-Prefix",

@@ -87,6 +87,11 @@ impl Database {
         Self { url: other.url.clone(), _folder: None }
     }
 
+    /// One that somebody else looks after.
+    pub(crate) const fn at(url: String) -> Self {
+        Self { url, _folder: None }
+    }
+
     /// Another opening of it, as the command line makes one.
     pub(crate) fn open(&self) -> Store {
         plan(self, &[]).open_store().expect("the store opens")
@@ -247,13 +252,15 @@ impl TestService {
         started.elapsed()
     }
 
-    /// Waits until the service has read all that was changed so far from the feed. What it changes itself
-    /// it hears of at once, and from the feed once more: then it looks up anew what it knew.
+    /// Waits until the service has heard of all that was changed so far, by itself or by others.
     pub(crate) async fn settled(&self) {
-        let newest = self.store().read("changes.newest", &[]).await.expect("the store answers");
-        let newest = newest.first().and_then(|row| row.opt_int("id").ok().flatten()).unwrap_or(0);
+        let asked = self.clock.uptime();
+        let heard = || {
+            let now = self.clock.uptime();
+            now.saturating_sub(self.service.gate.link.age(now))
+        };
         let started = Instant::now();
-        while self.service.metrics.changes.get() < newest.unsigned_abs() {
+        while heard() < asked {
             assert!(started.elapsed() < Duration::from_secs(5), "the feed is read in time");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

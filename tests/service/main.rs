@@ -28,6 +28,8 @@ mod drain;
 mod harness;
 mod jwt;
 mod keys;
+mod link;
+mod proxy;
 mod revocation;
 mod routes;
 #[path = "../support/mod.rs"]

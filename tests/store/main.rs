@@ -85,6 +85,8 @@ on_every_engine! {
         one_of_twenty_rotations_wins an_end_is_told_once_and_stays sweeping_takes_what_has_expired;
     signing_keys: one_signs_for_each_purpose rotating_and_retiring a_killed_key_is_replaced_in_one_step one_of_twenty_next_keys_is_published one_of_twenty_first_keys_signs;
     audit: found_newest_first paged with_its_transaction_alone never_changed swept;
-    changes: a_feed_begins_when_it_is_opened none_of_many_is_missed a_late_commit_is_not_missed
-        sweeping_forgets_the_old an_unknown_kind_is_a_fault;
+    changes: a_feed_begins_when_it_is_opened none_of_many_is_missed commits_out_of_order_are_each_told_once
+        more_than_can_be_told_is_everything what_listeners_were_told_is_not_told_again
+        a_link_is_told_of_commits a_link_has_a_url_of_its_own sweeping_forgets_the_old
+        an_unknown_change_is_everything;
 }

@@ -18,6 +18,7 @@ use crate::flow::authenticate;
 use crate::flow::{Context, Error};
 use crate::gate::answer;
 use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
+use crate::gate::link::Mode;
 use crate::http::response::Body;
 use crate::http::{Peer, Service, caller};
 
@@ -33,21 +34,27 @@ pub async fn ask(service: &Arc<Service>, headers: &HeaderMap, peer: Peer) -> Res
         return answer::misconfigured(&service.documents);
     };
     let question = Question { method, uri, authorization: header(&AUTHORIZATION) };
-    let now = service.context.now();
-    let mut verdict = service.gate.decide(&question, None, now);
-    if let Verdict::Ask(look_up) = verdict {
-        if let Err(seconds) = service.look_ups.spend(caller::address(service, headers, peer), now) {
-            service.metrics.decisions.with_label_values(&["throttled"]).inc();
-            return answer::throttled(seconds, &service.documents);
-        }
+    let (gate, clock) = (&service.gate, &service.context.clock);
+    let now = clock.now();
+    let mut mode = gate.link.mode(clock.uptime());
+    let mut verdict = gate.decide(&question, None, now, mode);
+    if let Verdict::Ask(_) = verdict
+        && let Err(seconds) = service.look_ups.spend(caller::address(service, headers, peer), now)
+    {
+        service.metrics.decisions.with_label_values(&["throttled"]).inc();
+        return answer::throttled(seconds, &service.documents);
+    }
+    if let Verdict::Ask(look_up) | Verdict::AskAgain(look_up) = verdict {
         // Boxed, so that the future of a known credential stays small.
-        verdict = match Box::pin(service.look_ups.find(service, look_up)).await {
-            Some(told) => service.gate.decide(&question, Some(&told), now),
-            None => Verdict::Unavailable,
-        };
+        let told = Box::pin(service.look_ups.find(service, look_up, mode)).await;
+        if told.is_none() {
+            // The database may have gone meanwhile.
+            mode = gate.link.mode(clock.uptime());
+        }
+        verdict = gate.decide(&question, told.as_ref(), now, mode);
     }
     count(service, &verdict);
-    let mut response = answer::answer(&verdict, &service.documents);
+    let mut response = answer::answer(&verdict, mode, &service.documents);
     if announces_a_body(headers) {
         // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
         // what comes next on this connection would be taken for it.
@@ -69,7 +76,7 @@ fn count(service: &Service, verdict: &Verdict) {
         Verdict::Anonymous => counts.anonymous.inc(),
         Verdict::Allow(_) => counts.allow.inc(),
         Verdict::Deny(_) => counts.deny.inc(),
-        Verdict::Ask(_) | Verdict::Unavailable => counts.unavailable.inc(),
+        Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => counts.unavailable.inc(),
     }
 }
 
@@ -83,9 +90,18 @@ struct Counts {
 
 type Running = Shared<BoxFuture<'static, Option<Told>>>;
 
+/// A look-up under way.
+struct Flight {
+    running: Running,
+    /// What the gate had heard of when it began.
+    changes: u64,
+    number: u64,
+}
+
 /// What the gate looks up: each thing once at a time, and not without bound for one client.
 pub struct LookUps {
-    running: Mutex<HashMap<Digest, Running>>,
+    flights: Mutex<HashMap<Digest, Flight>>,
+    begun: AtomicU64,
     spent: Cache<IpAddr, Arc<AtomicU64>>,
     most_misses: u32,
     counts: Counts,
@@ -100,7 +116,8 @@ impl LookUps {
     pub fn new(most_misses: u32, metrics: &crate::metrics::Metrics) -> Self {
         let count = |verdict| metrics.decisions.with_label_values(&[verdict]);
         Self {
-            running: Mutex::default(),
+            flights: Mutex::default(),
+            begun: AtomicU64::new(0),
             spent: Cache::new(10_000),
             most_misses,
             counts: Counts {
@@ -133,35 +150,46 @@ impl LookUps {
         Err(u64::try_from(WINDOW_SECONDS - now.seconds() % WINDOW_SECONDS).unwrap_or(1))
     }
 
-    /// Looks up; whoever asks for the same meanwhile waits for the same answer. `None`: the store did not
-    /// answer.
-    async fn find(&self, service: &Arc<Service>, look_up: LookUp) -> Option<Told> {
+    /// Looks up; whoever asks for the same meanwhile waits for the same answer, unless that may be older
+    /// than a change: one that was heard of since, or in strict mode any. `None`: the store did not answer.
+    async fn find(&self, service: &Arc<Service>, look_up: LookUp, mode: Mode) -> Option<Told> {
         let (id, what) = match &look_up {
             LookUp::Account(account) => (Digest::of(&account.get().to_be_bytes()), "account"),
             LookUp::ApiKey(key) => (key_digest(key.expose()), "api_key"),
         };
         let running = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(running) = running.get(&id) {
-                running.clone()
-            } else {
-                service.metrics.look_ups.with_label_values(&[what]).inc();
-                let service = Arc::clone(service);
-                // In a task of its own: it ends and leaves the list even if nobody waits any more.
-                let task = tokio::spawn(async move {
-                    let told = look_up_now(&service.context, &service.gate, look_up).await;
-                    let look_ups = &service.look_ups;
-                    look_ups.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                    told.inspect_err(|error| tracing::error!(%error, "the gate could not look up"))
-                        .ok()
-                });
-                let new = task.map(|told| told.ok().flatten()).boxed().shared();
-                running.insert(id, new.clone());
-                new
+            let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+            let changes = service.gate.memory.changes();
+            match flights.get(&id) {
+                Some(flight) if mode != Mode::Strict && flight.changes == changes => {
+                    flight.running.clone()
+                }
+                _ => {
+                    service.metrics.look_ups.with_label_values(&[what]).inc();
+                    let number = self.begun.fetch_add(1, Ordering::Relaxed);
+                    let running = begin(Arc::clone(service), look_up, id, number);
+                    flights.insert(id, Flight { running: running.clone(), changes, number });
+                    running
+                }
             }
         };
         running.await
     }
+}
+
+/// Begins a look-up in a task of its own: it ends and leaves the list even if nobody waits any more.
+fn begin(service: Arc<Service>, look_up: LookUp, id: Digest, number: u64) -> Running {
+    let task = tokio::spawn(async move {
+        let told = look_up_now(&service.context, &service.gate, look_up).await;
+        let mut flights = service.look_ups.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        // Unless a later one has taken its place.
+        if flights.get(&id).is_some_and(|flight| flight.number == number) {
+            flights.remove(&id);
+        }
+        drop(flights);
+        told.inspect_err(|error| tracing::error!(%error, "the gate could not look up")).ok()
+    });
+    task.map(|told| told.ok().flatten()).boxed().shared()
 }
 
 async fn look_up_now(context: &Context, gate: &Gate, look_up: LookUp) -> Result<Told, Error> {
