@@ -39,14 +39,20 @@ pub(crate) async fn a_feed_begins_when_it_is_opened(database: Database) {
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Account(5)]));
 }
 
+/// So many changes of as many accounts, in one transaction.
+async fn note_many(database: &Database, count: usize) {
+    let table = database.pick("changes", "avain.changes");
+    let insert = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+         INSERT INTO {table} (kind, account_id, changed_at) SELECT 'account', i, 1 FROM n"
+    );
+    database.script(&insert).await;
+}
+
 pub(crate) async fn none_of_many_is_missed(database: Database) {
     let store = database.migrated().await;
     let mut feed = Feed::open(&store).await.expect("it opens");
-    let mut tx = store.begin("note many").await.expect("it begins");
-    for account in 0..2500 {
-        changes::note(&mut tx, Change::Account(account), NOW).await.expect("it is noted");
-    }
-    tx.commit().await.expect("it commits");
+    note_many(&database, 2500).await;
     let told = feed.read(&store).await.expect("it runs");
     assert_eq!(told.len(), 2500);
     let distinct: BTreeSet<i32> = told
@@ -96,12 +102,7 @@ pub(crate) async fn commits_out_of_order_are_each_told_once(database: Database) 
 pub(crate) async fn more_than_can_be_told_is_everything(database: Database) {
     let store = database.migrated().await;
     let mut feed = Feed::open(&store).await.expect("it opens");
-    let table = database.pick("changes", "avain.changes");
-    let insert = format!(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001)
-         INSERT INTO {table} (kind, account_id, changed_at) SELECT 'account', i, 1 FROM n"
-    );
-    database.script(&insert).await;
+    note_many(&database, 10_001).await;
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Everything]));
     assert_eq!(feed.read(&store).await, Ok(vec![]));
 }
