@@ -14,7 +14,7 @@ help:
 	@echo 'make stop      end what make run started'
 	@echo 'make test      everything: formatting, lints, tests on both stores, the gateway, the contract'
 	@echo 'make contract  replay the recorded answers of the real stacks  [CONTRACT=folder] [SYSTEM=name] [DATABASE=postgresql]'
-	@echo 'make bench     the gate against a bare server; whether refused sign-ins can be told apart  [QUICK=1]'
+	@echo 'make bench     the gate against a bare server; whether sign-ins and resets tell who exists; a crowd that signs in  [QUICK=1]'
 	@echo 'make soak      the tests that take long'
 	@echo 'make build     the binary: target/$(PROFILE)/avain'
 	@echo 'make lint      formatting, clippy, documentation; cargo-deny where it is installed'
@@ -67,7 +67,9 @@ bench: run-tools
 	cargo build --locked --release --bin avain
 	cargo build --locked --release --examples
 	$(PYTHON) tests/bench/bench.py $(if $(QUICK),--quick)
-	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py $(if $(QUICK),--calls 100)
+	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py --what sign-in $(if $(QUICK),--calls 100)
+	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py --what reset $(if $(QUICK),--calls 100)
+	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/crowd.py $(if $(QUICK),--seconds 5)
 
 soak: tools build
 	PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked --release -- --include-ignored

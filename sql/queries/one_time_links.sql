@@ -4,6 +4,10 @@
 INSERT INTO one_time_links (digest, purpose, account_id, address, state_digest, issued_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
+-- name: create_none
+-- As many statements as creating one costs, where there is no account to create one for.
+SELECT 1 AS created WHERE CAST($1 AS TEXT) = '';
+
 -- name: use
 UPDATE one_time_links SET used_at = $5
 WHERE digest = $1 AND purpose = $2 AND account_id = $3 AND state_digest = $4 AND used_at IS NULL AND expires_at > $5

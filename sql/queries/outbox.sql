@@ -53,6 +53,9 @@ WHERE state IN ('queued', 'failed') AND sealed IS NOT NULL RETURNING id;
 -- name: drop
 DELETE FROM outbox WHERE id = $1 AND state IN ('queued', 'failed') RETURNING id;
 
+-- name: discard
+DELETE FROM outbox WHERE id = $1 AND state = 'sending' AND attempts = $2 RETURNING id;
+
 -- name: sweep
 DELETE FROM outbox WHERE id IN (
     SELECT id FROM outbox

@@ -4,6 +4,7 @@ use crate::account::account::{Account, AccountId};
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
+use crate::flow::reset_password::Matching;
 use crate::flow::{Caller, Context, Error};
 use crate::mail::message::Message;
 use crate::store::accounts;
@@ -58,27 +59,20 @@ pub async fn activate(
     Ok(Ok(account))
 }
 
-/// Sends another activation mail, to accounts with exactly this address that are switched off and have a
-/// usable password. Gives whether there was one; a client learns that only where the site wants it to.
+/// Sends another activation mail, to accounts with this address that are switched off and have a usable
+/// password. Gives whether there was one; a client learns that only where the site wants it to.
 pub async fn resend(
     context: &Context,
     caller: &Caller,
     email: &str,
+    matching: Matching,
     kind: &LinkKind<'_>,
 ) -> Result<bool, Error> {
     quota::spend(context, caller, Quota::Resend(email)).await?;
-    let now = context.now();
-    let mut sent = false;
-    for account in accounts::find_by_email(&context.store, email).await? {
-        if account.is_active || !account.password.is_usable() || account.email != email {
-            continue;
-        }
-        if let Some(address) = links::address_of(&account) {
-            let mut tx = context.store.begin("resend activation").await?;
-            links::send_link(context, &mut tx, &account, &address, kind, now).await?;
-            tx.commit().await?;
-            sent = true;
-        }
-    }
-    Ok(sent)
+    let found = accounts::find_by_email(&context.store, email).await?.into_iter();
+    let waiting = found.filter(|account| {
+        matching.admits(&account.email, email) && !account.is_active && account.password.is_usable()
+    });
+    let addressed: Vec<_> = waiting.filter_map(links::addressed).collect();
+    links::send_to_all(context, "resend activation", &addressed, kind, None).await
 }

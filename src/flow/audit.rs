@@ -47,7 +47,7 @@ pub struct AuditRules {
 }
 
 /// An event about to be recorded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "an event is kept by recording it"]
 pub struct Draft(Record);
 

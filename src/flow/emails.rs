@@ -209,25 +209,24 @@ pub async fn resend(
     quota::spend(context, caller, Quota::Resend(email.as_str())).await?;
     let folded = email.folded();
     let kept = email_addresses::by_folded(&context.store, &folded).await?;
+    let mut found = accounts::find_by_email(&context.store, email.as_str()).await?;
     if kept.iter().any(|address| address.verified) {
-        return Ok(());
-    }
-    let mut owners: Vec<AccountId> = kept.iter().map(|address| address.account).collect();
-    for account in accounts::find_by_email(&context.store, email.as_str()).await? {
-        if !owners.contains(&account.id) {
-            owners.push(account.id);
+        found.clear();
+    } else {
+        for kept in &kept {
+            if !found.iter().any(|account| account.id == kept.account) {
+                found.extend(accounts::find_by_id(&context.store, kept.account).await?);
+            }
         }
     }
-    for owner in owners {
-        let Some(account) = accounts::find_by_id(&context.store, owner).await? else { continue };
+    let addressed = found.into_iter().filter(|account| account.is_active).filter_map(|account| {
         // To the address as the account has it, not as somebody has typed it.
-        let stored = kept.iter().find(|address| address.account == owner);
+        let stored = kept.iter().find(|address| address.account == account.id);
         let address = stored.map_or(account.email.as_str(), |address| address.address.as_str());
-        let Ok(address) = EmailAddress::parse(address) else { continue };
-        if account.is_active {
-            send(context, &account, &address, kind).await?;
-        }
-    }
+        EmailAddress::parse(address).ok().map(|address| (account, address))
+    });
+    let addressed: Vec<_> = addressed.collect();
+    links::send_to_all(context, "send verification", &addressed, kind, None).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
-use crate::flow::{Context, Error, Fault};
+use crate::flow::{Context, Error, Fault, audit};
 use crate::mail::message::{Draft, Link, MailUser, Message};
 use crate::store::one_time_links::{self, NewLink};
 use crate::store::{Tx, accounts, email_addresses};
@@ -32,6 +32,62 @@ pub struct LinkKind<'a> {
     pub pattern: &'a str,
     /// How the account is named in it.
     pub uid: UidForm,
+}
+
+/// Sends a link to each of these accounts, at its address. Where there are none, the same is done for nobody:
+/// who has asked for it cannot tell by the time it takes. `event` is recorded about each of them, or about
+/// nobody. Gives whether there were any.
+pub(super) async fn send_to_all(
+    context: &Context,
+    name: &'static str,
+    accounts: &[(Account, EmailAddress)],
+    kind: &LinkKind<'_>,
+    event: Option<audit::Draft>,
+) -> Result<bool, Error> {
+    let now = context.now();
+    let mut tx = context.store.begin(name).await?;
+    for (account, address) in accounts {
+        send_link(context, &mut tx, account, address, kind, now).await?;
+        if let Some(event) = event.clone() {
+            event.about(account).record(&mut tx).await?;
+        }
+    }
+    if accounts.is_empty() {
+        send_nothing(context, &mut tx, kind, now).await?;
+        if let Some(event) = event {
+            event.record(&mut tx).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(!accounts.is_empty())
+}
+
+/// Part of a transaction: does what [`send_link`] does, for nobody.
+async fn send_nothing(
+    context: &Context,
+    tx: &mut Tx,
+    kind: &LinkKind<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let token = LinkToken::generate(now, context.random.as_ref());
+    one_time_links::create_none(tx, kind.purpose).await?;
+    let url = kind.pattern.replace("{token}", token.expose());
+    let nobody = EmailAddress::parse("nobody@localhost")
+        .map_err(|_| Error::Fault(Fault::Broken("nobody has no address")))?;
+    let draft = Draft {
+        message: kind.message,
+        to: &nobody,
+        language: context.mailer.language(None),
+        user: MailUser {
+            username: "nobody",
+            first_name: "",
+            last_name: "",
+            email: nobody.as_str(),
+        },
+        link: Some(Link { url: &url, uid: "", token: token.expose() }),
+    };
+    let done = context.mailer.enqueue_nothing(tx, &draft, now).await;
+    done.map_err(|error| Error::Fault(Fault::Mail(error.to_string())))
 }
 
 /// Part of a transaction: makes a link for `account` and puts the mail that carries it into the outbox. It
@@ -114,6 +170,11 @@ async fn send(
 #[must_use]
 pub fn address_of(account: &Account) -> Option<EmailAddress> {
     EmailAddress::parse(&account.email).ok()
+}
+
+/// An account and the address that mail to it goes to; `None` where it has none.
+pub(super) fn addressed(account: Account) -> Option<(Account, EmailAddress)> {
+    address_of(&account).map(|address| (account, address))
 }
 
 /// How a presented link stands.

@@ -20,6 +20,16 @@ pub enum Matching {
     AnyCase,
 }
 
+impl Matching {
+    /// Whether an account with an address is meant by what was typed; the two differ in case at the most.
+    pub(super) fn admits(self, stored: &str, typed: &str) -> bool {
+        match self {
+            Self::Exact => stored == typed,
+            Self::AnyCase => true,
+        }
+    }
+}
+
 /// Sends a link to every active account with a usable password that has this address. The mail goes to
 /// the address as the account has it. Gives whether there was one; a client learns that only where the
 /// site wants it to.
@@ -31,29 +41,16 @@ pub async fn request(
     kind: &LinkKind<'_>,
 ) -> Result<bool, Error> {
     quota::spend(context, caller, Quota::Reset(email)).await?;
-    let now = context.now();
-    let mut sent = false;
-    for account in accounts::find_by_email(&context.store, email).await? {
-        let same = match matching {
-            Matching::Exact => account.email == email,
-            Matching::AnyCase => true,
-        };
-        if !same || !account.may_hold_tokens() || !account.password.is_usable() {
-            continue;
-        }
-        if let Some(address) = links::address_of(&account) {
-            let mut tx = context.store.begin("request reset").await?;
-            links::send_link(context, &mut tx, &account, &address, kind, now).await?;
-            audit::event(Event::ResetRequest, caller, now)
-                .about(&account)
-                .detail("what", kind.purpose.as_str())
-                .record(&mut tx)
-                .await?;
-            tx.commit().await?;
-            sent = true;
-        }
-    }
-    Ok(sent)
+    let found = accounts::find_by_email(&context.store, email).await?.into_iter();
+    let able = found.filter(|account| {
+        matching.admits(&account.email, email)
+            && account.may_hold_tokens()
+            && account.password.is_usable()
+    });
+    let addressed: Vec<_> = able.filter_map(links::addressed).collect();
+    let event = audit::event(Event::ResetRequest, caller, context.now());
+    let event = event.detail("what", kind.purpose.as_str());
+    links::send_to_all(context, "request reset", &addressed, kind, Some(event)).await
 }
 
 /// Why a reset was refused.

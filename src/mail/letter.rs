@@ -93,7 +93,22 @@ impl Letter {
     /// Seals it for row `id` of the outbox.
     #[must_use]
     pub fn seal(&self, id: &str, master: &MasterKey, random: &dyn Random) -> Vec<u8> {
-        let envelope = format!("{}\n{}\n", self.sender, self.recipient);
+        self.seal_in(&format!("{}\n{}\n", self.sender, self.recipient), id, master, random)
+    }
+
+    /// As [`Letter::seal`], at the same cost, but without the envelope: it never opens as a letter again.
+    #[must_use]
+    pub fn seal_for_nobody(&self, id: &str, master: &MasterKey, random: &dyn Random) -> Vec<u8> {
+        self.seal_in("\n\n", id, master, random)
+    }
+
+    fn seal_in(
+        &self,
+        envelope: &str,
+        id: &str,
+        master: &MasterKey,
+        random: &dyn Random,
+    ) -> Vec<u8> {
         let plain = Secret::new([envelope.as_bytes(), self.content()].concat());
         master.seal(random, &place(id), plain.expose())
     }
@@ -152,6 +167,14 @@ mod tests {
     fn headers(letter: &Letter) -> String {
         let text = String::from_utf8(letter.content().to_vec()).expect("a letter is ASCII");
         text.split("\r\n\r\n").next().expect("headers come first").to_owned()
+    }
+
+    #[test]
+    fn what_is_sealed_for_nobody_opens_for_nobody() {
+        let (master, random) = (MasterKey::generate(&SeededRandom::new(1)), SeededRandom::new(2));
+        let letter = letter("no-reply@example.org", "maija@example.com", "Hei").expect("ok");
+        assert!(Letter::open(ID, &master, &letter.seal(ID, &master, &random)).is_some());
+        assert!(Letter::open(ID, &master, &letter.seal_for_nobody(ID, &master, &random)).is_none());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::base::seal::MasterKey;
 use crate::locale::Language;
 use crate::mail::composer::{ComposeError, Composer};
 use crate::mail::letter::{Letter, Sender};
-use crate::mail::message::Draft;
+use crate::mail::message::{Draft, NOTHING};
 use crate::store::outbox::{self, NewMail};
 use crate::store::{StoreError, Tx};
 
@@ -92,16 +92,38 @@ impl Mailer {
         draft: &Draft<'_>,
         now: Timestamp,
     ) -> Result<(), MailError> {
+        self.write(tx, draft, now, draft.message.as_str(), Letter::seal).await
+    }
+
+    /// Part of a transaction: costs what [`enqueue`](Self::enqueue) costs, then and later, but nobody gets a
+    /// mail. For where nobody may be able to tell by the time it takes whether somebody does.
+    pub async fn enqueue_nothing(
+        &self,
+        tx: &mut Tx,
+        draft: &Draft<'_>,
+        now: Timestamp,
+    ) -> Result<(), MailError> {
+        self.write(tx, draft, now, NOTHING, Letter::seal_for_nobody).await
+    }
+
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        draft: &Draft<'_>,
+        now: Timestamp,
+        about: &str,
+        seal: fn(&Letter, &str, &MasterKey, &dyn Random) -> Vec<u8>,
+    ) -> Result<(), MailError> {
         let rendered = self.composer.compose(draft)?;
         let id = hex(&bytes::<16>(self.random.as_ref()));
         let letter = Letter::write(&id, &self.from, draft.to, &rendered, now);
         let content = match &letter {
-            Ok(letter) => Ok(letter.seal(&id, &self.master, self.random.as_ref())),
+            Ok(letter) => Ok(seal(letter, &id, &self.master, self.random.as_ref())),
             Err(unwritable) => Err(unwritable.to_string()),
         };
         let mail = NewMail {
             id: &id,
-            message: draft.message.as_str(),
+            message: about,
             language: draft.language.as_str(),
             content: content.as_deref().map_err(String::as_str),
         };

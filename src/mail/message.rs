@@ -28,6 +28,10 @@ pub enum Message {
     EmailChanged,
 }
 
+/// What a row of the outbox is about that is no mail: made where a mail was asked for that nobody gets, so
+/// that nobody can tell by the time it takes. The worker throws it away.
+pub const NOTHING: &str = "nothing";
+
 impl Message {
     /// All of them.
     pub const ALL: [Self; 9] = [

@@ -17,6 +17,7 @@ use crate::base::clock::{Clock, Timestamp};
 use crate::base::random::{Random, bytes};
 use crate::base::seal::MasterKey;
 use crate::mail::letter::Letter;
+use crate::mail::message::NOTHING;
 use crate::mail::transport::{Outcome, Transport};
 use crate::mail::weather::Weather;
 use crate::store::outbox::{self, Claimed, Depth};
@@ -159,6 +160,10 @@ impl Worker {
     }
 
     async fn send(self: Arc<Self>, mail: Claimed) -> Tried {
+        if mail.message == NOTHING {
+            self.insist(|| outbox::discard(&self.store, &mail.id, mail.attempts)).await;
+            return Tried { id: mail.id, outcome: None };
+        }
         let outcome = match Letter::open(&mail.id, &self.master, &mail.sealed) {
             Some(letter) => Some(Box::pin(self.send_letter(&mail, &letter)).await),
             None => None,

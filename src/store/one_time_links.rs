@@ -52,6 +52,11 @@ pub async fn create(tx: &mut Tx, link: &NewLink<'_>) -> Result<(), StoreError> {
     tx.run("one_time_links.create", &params).await.map(drop)
 }
 
+/// Part of a transaction: asks the store as often as [`create`] does, and keeps nothing.
+pub async fn create_none(tx: &mut Tx, purpose: Purpose) -> Result<(), StoreError> {
+    tx.run("one_time_links.create_none", &[purpose.as_str().into()]).await.map(drop)
+}
+
 /// Part of a transaction: uses a link up, if it was not used before, has not ended, and the account is
 /// still in the state that it depends on. Of several at once exactly one succeeds.
 pub async fn use_up(

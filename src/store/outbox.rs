@@ -148,6 +148,11 @@ pub async fn fail(store: &Store, id: &str, attempt: i64, why: &str) -> Result<bo
     Ok(!store.write("outbox.fail", &params).await?.is_empty())
 }
 
+/// Deletes a row that is no mail. `false` where it was no longer ours.
+pub async fn discard(store: &Store, id: &str, attempt: i64) -> Result<bool, StoreError> {
+    Ok(!store.write("outbox.discard", &[id.into(), attempt.into()]).await?.is_empty())
+}
+
 /// How full the outbox is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {

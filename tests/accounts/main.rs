@@ -25,6 +25,7 @@ mod client;
 mod django_links;
 mod email_change;
 mod email_login;
+mod resets;
 mod site;
 mod staff;
 #[expect(dead_code, reason = "the store's tests need more of it")]

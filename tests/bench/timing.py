@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Whether the time of a refused sign-in tells if there is such an account: it must not (SECURITY.md S7).
+"""Whether the time of an answer tells if there is such an account: it must not (SECURITY.md S7).
 
-    timing.py [--calls 1000] [--layout simplejwt|metax|harrastuspassi] [--set NAME=VALUE …]
+    timing.py [--what sign-in|reset] [--calls 1000] [--layout …] [--set NAME=VALUE …]
 
-Starts avain alone, on SQLite, with its own defaults for passwords and without limits, and signs in with a wrong
-password to an account that exists, one that does not and one that is switched off (with its right password, too), in
-rounds of random order, so that what else the machine does hits all alike. Prints the medians, how often one kind is
+Starts avain alone, on SQLite, with its own defaults for passwords and without limits, and asks for
+
+* sign-in with a wrong password to an account that exists, one that does not and one that is switched off (with its right
+  password, too);
+* a reset for the address of an account that exists, one that does not and one that is switched off,
+
+in rounds of random order, so that what else the machine does hits all alike. Prints the medians, how often one kind is
 slower than the first (A: 0.5 is never to be told apart), and PASS or FAIL: answers identical to the byte, medians within
 max(3 ms, 10 %), A within 0.5 ± 0.2.
 Exit status 1 for FAIL. AVAIN_BINARY is the program (target/debug/avain).
@@ -27,16 +31,35 @@ from stack import Stack, free_port, toml, write_private  # noqa: E402
 
 PASSWORD = "Corr3ct-horse-9"
 WRONG = "wr0ng-Horse-10"
-# What is tried: (who, password). Every account exists in a few copies, so that nothing is special about one row.
-KINDS = {
-    "existing, wrong password": ("owner%d", WRONG),
-    "missing": ("nobody%d", WRONG),
-    "inactive, wrong password": ("off%d", WRONG),
-    "inactive, right password": ("off%d", PASSWORD),
-}
-PATHS = {"simplejwt": "/api/token/", "metax": "/v3/drf-token-auth/", "harrastuspassi": "/auth/token/"}
-COPIES = 5
+COPIES = 5      # of every account, so that nothing is special about one row
 LEAST_MS, SHARE, MOST_A = 3.0, 0.10, 0.2
+
+
+def sign_in(name, password):
+    """What to send for a sign-in."""
+    return lambda copy: {"username": name % copy, "password": password}
+
+
+def reset(name):
+    """What to send for a reset."""
+    return lambda copy: {"email": f"{name % copy}@example.org"}
+
+
+# What is tried, by what is asked for: kinds with what to send, and paths by layout, the usual one first.
+TRIED = {
+    "sign-in": ({
+        "existing, wrong password": sign_in("owner%d", WRONG),
+        "missing": sign_in("nobody%d", WRONG),
+        "inactive, wrong password": sign_in("off%d", WRONG),
+        "inactive, right password": sign_in("off%d", PASSWORD),
+    }, {"simplejwt": "/api/token/", "metax": "/v3/drf-token-auth/", "harrastuspassi": "/auth/token/"}),
+    "reset": ({
+        "existing": reset("owner%d"),
+        "missing": reset("nobody%d"),
+        "inactive": reset("off%d"),
+    }, {"djoser": "/auth/users/reset_password/", "djoser-legacy": "/auth/password/reset/",
+        "dj-rest-auth": "/users/password/reset/"}),
+}
 
 
 def start(directory, settings):
@@ -46,8 +69,10 @@ def start(directory, settings):
     stack.avain_port, stack.operations_port = free_port(), free_port()
     stack.settings = {"server.listen": f"127.0.0.1:{stack.avain_port}", "server.operations": f"127.0.0.1:{stack.operations_port}",
                       "database.url": f"sqlite:{stack.directory / 'avain.db'}", "log.level": "warn",
+                      "layouts.dj-rest-auth.enabled": True,
                       # No limit, but everything is counted: that is part of the time.
-                      "throttle.account_failures": 0, "throttle.address_failures": 0, "throttle.ceiling": 0, **settings}
+                      "throttle.account_failures": 0, "throttle.address_failures": 0, "throttle.ceiling": 0,
+                      "throttle.resets_per_hour": 0, "throttle.mail_requests_per_hour": 0, **settings}
     write_private(stack.config, "".join(f"{name} = {toml(value)}\n" for name, value in stack.settings.items()))
     stack.cli("migrate")
     for copy in range(COPIES):
@@ -58,14 +83,14 @@ def start(directory, settings):
 
 
 class Client:
-    """Sign-ins over one connection."""
+    """Requests over one connection."""
 
     def __init__(self, port, path):
         self.connection, self.path = http.client.HTTPConnection("127.0.0.1", port, timeout=30), path
 
-    def sign_in(self, name, password):
+    def ask(self, fields):
         """Milliseconds, and everything of the answer that a client sees but its date and id."""
-        body = json.dumps({"username": name, "password": password})
+        body = json.dumps(fields)
         started = time.perf_counter()
         self.connection.request("POST", self.path, body, {"Content-Type": "application/json"})
         response = self.connection.getresponse()
@@ -75,15 +100,14 @@ class Client:
         return elapsed, (response.status, headers, content)
 
 
-def measure(client, calls):
+def measure(client, kinds, calls):
     """The times by kind, and the different answers."""
-    order = [kind for _ in range(calls) for kind in random.sample(list(KINDS), len(KINDS))]
-    times, answers = {kind: [] for kind in KINDS}, {kind: set() for kind in KINDS}
-    for number, kind in enumerate(list(KINDS) * 3 + order):
-        name, password = KINDS[kind]
-        elapsed, answer = client.sign_in(name % (number % COPIES), password)
+    order = [kind for _ in range(calls) for kind in random.sample(list(kinds), len(kinds))]
+    times, answers = {kind: [] for kind in kinds}, {kind: set() for kind in kinds}
+    for number, kind in enumerate(list(kinds) * 3 + order):
+        elapsed, answer = client.ask(kinds[kind](number % COPIES))
         answers[kind].add(answer)
-        if number >= 3 * len(KINDS):        # the first ones warm up
+        if number >= 3 * len(kinds):        # the first ones warm up
             times[kind].append(elapsed)
     return times, answers
 
@@ -96,7 +120,7 @@ def more_often(these, those):
 
 def judge(times, answers):
     """Prints the findings; gives whether all is well."""
-    reference, *others = KINDS
+    reference, *others = times
     median = statistics.median(times[reference])
     allowed = max(LEAST_MS, SHARE * median)
     passed = len(set().union(*answers.values())) == 1
@@ -113,15 +137,20 @@ def judge(times, answers):
 def main():
     """Measure and judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=1000, help="sign-ins of each kind")
-    parser.add_argument("--layout", choices=PATHS, default="simplejwt")
+    parser.add_argument("--what", choices=TRIED, default="sign-in", help="what is asked for")
+    parser.add_argument("--calls", type=int, default=1000, help="requests of each kind")
+    parser.add_argument("--layout", help="whose path: " + "; ".join(f"{what}: {', '.join(paths)}" for what, (_, paths) in TRIED.items()))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="settings of avain")
     options = parser.parse_args()
+    kinds, paths = TRIED[options.what]
+    layout = options.layout or next(iter(paths))
+    if layout not in paths:
+        parser.error(f"--layout {layout}: {options.what} knows {', '.join(paths)}")
     settings = dict(pair.split("=", 1) for pair in options.set)
     with tempfile.TemporaryDirectory(prefix="avain-timing-") as directory, start(directory, settings) as stack:
-        client = Client(stack.avain_port, PATHS[options.layout])
-        passed = judge(*measure(client, options.calls))
-    print("timing of sign-in: %s" % ("PASS" if passed else "FAIL"))
+        client = Client(stack.avain_port, paths[layout])
+        passed = judge(*measure(client, kinds, options.calls))
+    print(f"timing of {options.what}, {layout}: {'PASS' if passed else 'FAIL'}")
     return 0 if passed else 1
 
 

@@ -76,7 +76,7 @@ class Ledger:
                  "body_bytes": len(exchange.body or b""), "ended": set(), "retry": "no",
                  "owner": None, "altered": raw not in self.issued, "made": self.made(raw),
                  "repeated": request_of(exchange) in self.done,
-                 "link": self.link(exchange, endpoint)}
+                 "link": self.link(exchange, endpoint), **self.said(exchange, endpoint)}
         token = self.find(raw)
         if token is None:
             return facts
@@ -86,6 +86,14 @@ class Ledger:
         if token.successor and answered and token_id(answered) == token.successor.id:
             facts["successor_answer"] = token.answer
         return facts
+
+    def said(self, exchange, endpoint):
+        """What the body says that rules ask about."""
+        fields = body_fields(exchange)
+        own, name = self.caller_of(exchange, endpoint), fields.get("username")
+        return {"email_length": len(str(fields.get("email", ""))),
+                "refresh_null": "refresh" in fields and fields["refresh"] is None,
+                "own_name": bool(own) and isinstance(name, str) and name.lower() == own.lower()}
 
     def link(self, exchange, endpoint):
         """`foreign` where a mailed link is presented elsewhere than it is for."""

@@ -9,11 +9,12 @@ from runner.flows import load_yaml
 
 FILE = Path(__file__).resolve().parent / "deliberate.yaml"
 RULE_KEYS = {"name", "why", "systems", "endpoints", "when", "peer", "ours", "may"}
-WHEN_KEYS = {"ended", "retry", "owner", "made", "repeated", "link", "methods", "body_over"}
+WHEN_KEYS = {"ended", "retry", "owner", "made", "repeated", "link", "methods", "body_over", "email_over",
+             "refresh_null", "own_name"}
 ANSWER_KEYS = {"status", "body", "challenge", "like"}
 WORDS = {"ended": set(ENDINGS), "retry": {"due", "possible"},
          "made": {"refresh-token", "time-as-text"},
-         "repeated": {True},
+         "repeated": {True}, "refresh_null": {True}, "own_name": {True},
          "link": {"foreign"},
          "owner": {"active", "inactive", "deleted", "nobody"}}
 # These endpoints take no credentials, and challenge as JWTs do whatever else the system knows.
@@ -126,7 +127,10 @@ def applies(rule, system, situation):
         return False
     if "ended" in when and not situation["ended"] & set(when["ended"]):
         return False
-    if any(key in when and situation[key] not in when[key] for key in ("retry", "owner", "made", "repeated", "link")):
+    facts = ("retry", "owner", "made", "repeated", "link", "refresh_null", "own_name")
+    if any(key in when and situation[key] not in when[key] for key in facts):
+        return False
+    if "email_over" in when and situation["email_length"] <= when["email_over"]:
         return False
     if "methods" in when and situation["method"] not in when["methods"]:
         return False

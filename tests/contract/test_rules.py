@@ -119,6 +119,39 @@ class OwnAccounts(Case):
             self.assertEqual(state, book.link(exchange, endpoint), (secret, endpoint))
 
 
+class Accounts(Case):
+    """Where dj-rest-auth stores what does not fit, logs nobody out, and mistakes one for somebody else."""
+
+    def test_an_address_longer_than_its_column(self):
+        def registered(length, status=400):
+            body = {"username": "new", "email": "a" * (length - 12) + "@example.com"}
+            too_long = {"email": ["Ensure this field has no more than 254 characters."]}
+            return Conversation("dra-token").step("POST {{P}}/register/", facts(201, {"detail": "Verification e-mail sent."}),
+                                                  facts(status, too_long), json=body)
+        self.judged(registered(255), "deliberate")
+        self.judged(registered(254), "different")
+        self.judged(registered(255, 401), "different")
+
+    def test_signing_out_with_null(self):
+        def signed_out(value):
+            ours = facts(401, {"detail": "Refresh token was not included in request data."})
+            return Conversation("dra-jwt").step("POST {{P}}/logout/", facts(200, {"detail": "Successfully logged out."}),
+                                                ours, json={"refresh": value})
+        self.judged(signed_out(None), "deliberate")
+        self.judged(signed_out("x"), "different")
+
+    def test_ones_own_name(self):
+        def renamed(name):
+            taken = facts(400, {"username": ["A user with that username already exists."]})
+            login = facts(200, {"key": "<hex40>"})
+            return Conversation("dra-token").step(
+                "POST {{P}}/login/", login, login, json={"username": "{{amy.username}}", "password": "x"},
+                capture={"key": "json:key"}).step(
+                "PATCH {{P}}/user/", taken, facts(200, {"username": "x"}), auth="Token {{key}}", json={"username": name})
+        self.judged(renamed("{{amy.username|upper}}"), "deliberate")
+        self.judged(renamed("{{bob.username}}"), "different")
+
+
 class Additions(Case):
     """kid and sid, and nothing else."""
 

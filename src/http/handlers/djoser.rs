@@ -210,7 +210,8 @@ async fn resend_activation(
             Answer::empty(StatusCode::BAD_REQUEST)
         });
     }
-    let sent = activate::resend(context, &ask.client, &email, &activation(context)).await?;
+    let kind = activation(context);
+    let sent = activate::resend(context, &ask.client, &email, matching(djoser), &kind).await?;
     Ok(if sent || !djoser.options.show_unknown { djoser.nothing() } else { djoser.unknown_email() })
 }
 
@@ -449,13 +450,18 @@ async fn request_link(
         Ok(email) => email,
         Err(answer) => return Ok(answer),
     };
-    let matching = match djoser.generation {
-        Generation::V2 if djoser.options.login == LoginField::Username => Matching::Exact,
-        // Whoever logs in with an address in any case asks with it in any case.
-        Generation::V2 | Generation::V0_1 | Generation::V0_5 => Matching::AnyCase,
-    };
+    let matching = matching(djoser);
     let sent = reset_password::request(context, &ask.client, &email, matching, kind).await?;
     Ok(if sent || !djoser.options.show_unknown { djoser.nothing() } else { djoser.unknown_email() })
+}
+
+/// How addresses are compared that mails are asked for at. Whoever logs in with one in any case asks with it
+/// in any case.
+fn matching(djoser: &Djoser) -> Matching {
+    match (djoser.generation, djoser.options.login) {
+        (Generation::V2, LoginField::Username) => Matching::Exact,
+        _ => Matching::AnyCase,
+    }
 }
 
 async fn confirm_password(
