@@ -14,7 +14,7 @@ help:
 	@echo 'make stop      end what make run started'
 	@echo 'make test      everything: formatting, lints, tests on both stores, the gateway, the contract'
 	@echo 'make contract  replay the recorded answers of the real stacks  [CONTRACT=folder] [SYSTEM=name] [DATABASE=postgresql]'
-	@echo 'make bench     the gate against a bare server; whether sign-ins and resets tell who exists; a crowd that signs in  [QUICK=1]'
+	@echo 'make bench     the gate against a bare server and gunicorn; whether sign-ins and resets tell who exists; a crowd that signs in  [QUICK=1]'
 	@echo 'make soak      the tests that take long'
 	@echo 'make build     the binary: target/$(PROFILE)/avain'
 	@echo 'make lint      formatting, clippy, documentation; cargo-deny where it is installed'
@@ -54,6 +54,7 @@ test: tools lint build
 	$(VENV) tests/nginx/test_gateway.py --engine both
 	$(VENV) tests/nginx/test_doctor.py
 	$(VENV) tests/nginx/test_cases.py
+	$(VENV) tests/nginx/test_caddy.py
 	$(VENV) tests/nginx/test_django.py
 	$(VENV) tests/contract/test_rules.py
 	$(MAKE) --no-print-directory contract
@@ -63,10 +64,11 @@ export CONTRACT SYSTEM DATABASE
 contract: tools build
 	$(VENV) tests/contract/replay.py
 
-bench: run-tools
+bench: tools
+	$(VENV) -m pip install --quiet --disable-pip-version-check --no-input -r tests/bench/requirements.txt
 	cargo build --locked --release --bin avain
 	cargo build --locked --release --examples
-	$(PYTHON) tests/bench/bench.py $(if $(QUICK),--quick)
+	$(VENV) tests/bench/bench.py $(if $(QUICK),--quick)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py --what sign-in $(if $(QUICK),--calls 100)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py --what reset $(if $(QUICK),--calls 100)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/crowd.py $(if $(QUICK),--seconds 5)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Measures the gate beside its yardstick: a bare hyper server that answers 204 with the same headers (bare.rs).
+"""Measures the gate beside its yardstick, a bare hyper server that answers 204 with the same headers (bare.rs), and beside
+what it replaces: gunicorn with Django REST framework and Simple JWT (peers.py).
 
     bench.py [--quick] [--rounds N] [--seconds S] [--only WORDS] [--workers N]
 
-Needs target/release/{avain,examples/bare,examples/load} (`make bench` builds them) and nginx. All cases of a round
+Needs target/release/{avain,examples/bare,examples/load} (`make bench` builds them), nginx, and the packages of
+tests/bench/requirements.txt. All cases of a round
 run one after the other, each beside its own yardstick (ours, yardstick, yardstick, ours: what changes on the machine
 meanwhile meets both), the order turned from round to round; what is printed, and written to target/bench/report.md,
 are medians over the rounds, and of ratios the median of the rounds' ratios. CPU is what the server's process has used
@@ -22,9 +24,11 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "setup"))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "setup")]
 
 from nginx_site import PROJECT, write_site  # noqa: E402
+from peers import Asymmetric, Peers  # noqa: E402
+from plots import bars  # noqa: E402
 from processes import Failure, Process, free_port, is_open  # noqa: E402
 import stack as stacks  # noqa: E402
 
@@ -33,6 +37,8 @@ REPORT = PROJECT / "target" / "bench"
 CONNECTIONS = 32
 SECRET = "bench-0123456789-0123456789-0123456789"     # signs on this machine, for as long as this runs
 ACCOUNT = "bench"
+PASSWORD = "a long enough pass phrase"
+MANY = 1_000_000    # credentials, for growth
 
 GATE_HEAD = """\
 GET /gate HTTP/1.1\r
@@ -51,6 +57,13 @@ Host: api.example.org\r
 Accept: */*\r
 \r
 """
+POST = """\
+POST {path} HTTP/1.1\r
+Host: api.example.org\r
+Content-Type: application/json\r
+Content-Length: {length}\r
+\r
+{body}"""
 
 
 def main():
@@ -73,8 +86,13 @@ def main():
         idle = bench.idle()
         rounds = bench.measure()
         loaded = memory(bench.stack.avain.pid)
-    report = render(options, idle, loaded, rounds, time.monotonic() - began)
+        bench.gateway_resident = sum(map(memory, family(bench.gateway.pid))) + loaded
+        halves = [] if options.only else bench.half_load(rounds)
+        grown = [] if options.only else bench.growth()
     REPORT.mkdir(parents=True, exist_ok=True)
+    report = render(options, idle, loaded, rounds, time.monotonic() - began)
+    if not options.only:
+        report += render_beside(bench, rounds, halves, grown)
     (REPORT / "report.md").write_text(report)
     print(report)
     print(f"written to {(REPORT / 'report.md').relative_to(PROJECT)}")
@@ -100,16 +118,23 @@ class Bench:
         self.backend = self.start_bare("backend", [f"127.0.0.1:{self.backend_port}"], [])
         self.gateway = self.start_nginx("gateway", self.stack.avain_socket)
         self.bare_gateway = self.start_nginx("bare-gateway", self.bare_socket)
+        self.singles, self.resident = {}, {}
+        number = 400 if options.quick else 4000
+        self.asymmetric = [Asymmetric(algorithm, directory / algorithm, ends, {**settings, "keys.import": ""}, number)
+                           for algorithm in ("RS256", "ES256", "EdDSA")]
+        self.peers = Peers(directory / "peers", ends, str(self.stack.directory / "avain.db"), SECRET, self.backend_port,
+                           os.cpu_count())
 
     def account(self, stack):
-        stack.add_user(ACCOUNT, "a long enough pass phrase")
+        stack.add_user(ACCOUNT, PASSWORD)
         self.key = stack.add_token(ACCOUNT)
 
     def sign_in(self):
-        body = json.dumps({"username": ACCOUNT, "password": "a long enough pass phrase"}).encode()
+        body = json.dumps({"username": ACCOUNT, "password": PASSWORD}).encode()
         request = urllib.request.Request(f"{self.stack.avain_url}/auth/token/", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["access"]
+            self.pair = json.load(answer)
+        return self.pair["access"]
 
     def answer_headers(self, authorization):
         """The headers of the gate's answer, for the yardstick to answer with."""
@@ -177,6 +202,47 @@ class Bench:
             theirs = f"127.0.0.1:{self.bare_gateway.port}", [*family(self.bare_gateway.pid), *bare]
             yield f"through nginx, {name}, known", ours, theirs, CLIENT_HEAD.format(authorization=self.heads[kind]), False
 
+    def alone(self):
+        """What has no yardstick of its own: name, target, whose CPU counts, request, options of load."""
+        heads = {kind: CLIENT_HEAD.format(authorization=self.heads[kind]) for kind in ("bearer", "token")}
+        for name, port, gunicorn, head, status in self.peers.cases(heads):
+            pids = family(self.peers.nginx.pid) + (family(gunicorn.pid) if gunicorn else [])
+            yield name, f"127.0.0.1:{port}", pids, head, [f"status={status}"]
+        for avain in self.asymmetric:
+            head = GATE_HEAD.format(authorization=f"Authorization: Bearer {avain.access}\r\n")
+            target, pids = f"unix:{avain.stack.avain_socket}", [avain.stack.avain.pid]
+            yield f"unix socket, {avain.algorithm}, known", target, pids, head, []
+            tokens = avain.fresh(self.directory / "tokens")
+            yield f"unix socket, {avain.algorithm}, never seen", target, pids, head, [f"tokens={tokens}"]
+        ours = f"unix:{self.stack.avain_socket}", [self.stack.avain.pid]
+        for name, path, body in (("sign in (its hash made cheap)", "/auth/token/", {"username": ACCOUNT, "password": PASSWORD}),
+                                 ("refresh", "/auth/token/refresh/", {"refresh": self.pair["refresh"]}),
+                                 ("verify", "/api/token/verify/", {"token": self.pair["access"]})):
+            text = json.dumps(body)
+            yield name, *ours, POST.format(path=path, length=len(text), body=text), ["status=200"]
+
+    def half_load(self, rounds):
+        """Latency at half of what each managed: name, then p50, p99, p99.9 of ours and of the yardstick."""
+        name = "through nginx, HS256, known"
+        sides = []
+        for port, side in ((self.gateway.port, 0), (self.bare_gateway.port, 1)):
+            rate = statistics.median(pair[side]["rate"] for pair in rounds[name]) / 2
+            head = CLIENT_HEAD.format(authorization=self.heads["bearer"])
+            sides.append(self.load(f"127.0.0.1:{port}", [self.stack.avain.pid], head, options=[f"rate={rate:.0f}"]))
+        return sides
+
+    def growth(self):
+        """After so many credentials: CPU of a known one, and resident bytes."""
+        many = 20_000 if self.options.quick else MANY
+        target, pids = f"unix:{self.stack.avain_socket}", [self.stack.avain.pid]
+        head, grown, before = GATE_HEAD.format(authorization=self.heads["bearer"]), [], 0
+        for number in (1, 10, many):
+            self.load(target, pids, head, options=[f"secret={SECRET}", f"requests={number - before}"], seconds=600)
+            before = number
+            costs = [self.load(target, pids, head)["cpu"] for _ in range(3 if self.options.quick else 7)]
+            grown.append((number, statistics.median(costs), memory(pids[0])))
+        return grown
+
     def measure(self):
         """All rounds: for each case, a list of (ours, yardstick)."""
         measured = {}
@@ -192,25 +258,33 @@ class Bench:
                 if number >= 0:     # the first round only warms up
                     pair = (both(slices["ours"]), both(slices["yardstick"]))
                     measured.setdefault(name, []).append(pair)
+            for name, target, pids, head, options in self.alone():
+                if self.options.only not in name:
+                    continue
+                slices = [self.load(target, pids, head, options=options) for _ in range(1 if "tokens" in str(options) else 2)]
+                if number >= 0:
+                    self.singles.setdefault(name, []).append(both(slices))
+                self.resident[name] = sum(map(memory, pids))
             print(f"round {number + 1} of {self.options.rounds}", file=sys.stderr)
         return measured
 
-    def load(self, target, pids, head, fresh):
+    def load(self, target, pids, head, fresh=False, options=(), seconds=None):
         """One measurement: CPU microseconds of these processes a request, requests a second, latency."""
         request = self.directory / "request"
         request.write_text(head, newline="")
-        command = [str(RELEASE / "examples" / "load"), target, str(CONNECTIONS), str(self.options.seconds / 2), str(request)]
+        seconds = seconds or self.options.seconds / 2
+        command = [str(RELEASE / "examples" / "load"), target, str(CONNECTIONS), str(seconds), str(request), *options]
         before = cpu(pids)
-        done = subprocess.run(command + [SECRET] * fresh, capture_output=True, text=True, check=False,
-                              timeout=self.options.seconds + 30)
+        done = subprocess.run(command + [f"secret={SECRET}"] * fresh, capture_output=True, text=True, check=False,
+                              timeout=seconds + 30)
         spent = cpu(pids) - before
         if done.returncode:
             raise Failure(f"{' '.join(command)} failed:\n{done.stderr}")
         result = json.loads(done.stdout)
         if result["errors"] or not result["requests"]:
-            raise Failure(f"{result['errors']} of {result['requests']} answers of {target} were not 204")
+            raise Failure(f"{result['errors']} of {result['requests']} answers of {target} had another status")
         return {"cpu": spent / result["requests"] * 1e6, "rate": result["requests"] / result["seconds"],
-                "p50": result["p50_us"], "p99": result["p99_us"]}
+                "p50": result["p50_us"], "p99": result["p99_us"], "p999": result["p999_us"]}
 
 
 def wait_until_answered(url):
@@ -281,6 +355,64 @@ def render(options, idle, loaded, rounds, took):
     lines += [f"| {goal} | {value} | {'met' if met else '**missed**'} |" for goal, value, met in verdicts]
     lines += ["", f"Resident after all that: {loaded / mega:.1f} MB (credentials are kept in `gate.cache`, 16 MB by default).", ""]
     return "\n".join(lines)
+
+
+def render_beside(bench, rounds, halves, grown):
+    """The part of the report about what avain stands beside, and its plots."""
+    gateway = "through nginx, HS256, known"
+    ours = {key: statistics.median(pair[0][key] for pair in rounds[gateway]) for key in ("cpu", "rate", "p50", "p99")}
+    yardstick = statistics.median(pair[1]["cpu"] for pair in rounds[gateway])
+    singles = {name: {key: statistics.median(one[key] for one in measured) for key in ("cpu", "rate", "p50", "p99")}
+               for name, measured in bench.singles.items()}
+    lines = ["", "## Beside what it replaces", "",
+             "Each through nginx with one worker, the same request with the same token; gunicorn has a worker a core. CPU: nginx and all behind "
+             "it, but for the backend. Resident: nginx and who is asked.", "",
+             "| way | CPU µs/request | requests/s | p50 / p99 µs | resident MB | avain's requests/s are |", "|---|---:|---:|---:|---:|---:|"]
+    resident = bench.gateway_resident
+    lines.append(row("**nginx asks avain**, known HS256", ours, resident, None))
+    beside = [name for name in singles if "nginx" in name or "gunicorn" in name]
+    for name in beside:
+        lines.append(row(name, singles[name], bench.resident[name], ours["rate"] / singles[name]["rate"]))
+    asking, itself = "nginx asks gunicorn + DRF + Simple JWT", "gunicorn + DRF checks the JWT itself"
+    goals = []
+    if asking in singles:
+        factor, less = ours["rate"] / singles[asking]["rate"], bench.resident[asking] / resident
+        goals += [("≥ 35 × the requests/s of nginx asking gunicorn + Simple JWT", f"{factor:.1f} ×", factor >= 35),
+                  ("≤ 1/10 of its memory", f"1/{less:.1f}", less >= 10),
+                  ("≥ 20 × Django REST framework checking itself", f"{ours['rate'] / singles[itself]['rate']:.1f} ×",
+                   ours["rate"] / singles[itself]["rate"] >= 20)]
+    lines += ["", "![CPU](beside.svg)", "", "## Algorithms and endpoints", "",
+              "Of avain alone, over a unix socket. Signatures of tokens never seen are verified once each.", "",
+              "| what | CPU µs/request | requests/s | p50 / p99 µs |", "|---|---:|---:|---:|"]
+    own = [name for name in singles if name not in beside]
+    lines += [f"| {name} | {singles[name]['cpu']:.2f} | {singles[name]['rate']:,.0f} | {singles[name]['p50']:.0f} / {singles[name]['p99']:.0f} |"
+              for name in own]
+    lines += ["", "![CPU](endpoints.svg)", "", "## Latency at half load", "", "Through nginx, known HS256, each at half of the requests/s above.", "",
+              "| | p50 µs | p99 µs | p99.9 µs |", "|---|---:|---:|---:|"]
+    lines += [f"| {name} | {side['p50']:.0f} | {side['p99']:.0f} | {side['p999']:.0f} |" for name, side in zip(("avain", "yardstick"), halves)]
+    lines += ["", "## Growth", "", "A known credential, after so many others were presented.", "",
+              "| credentials | CPU µs/request | resident MB |", "|---:|---:|---:|"]
+    lines += [f"| {number:,} | {cost:.2f} | {resident / 1e6:.1f} |" for number, cost, resident in grown]
+    worse = grown[-1][1] / grown[1][1]
+    goals.append((f"{grown[-1][0]:,} credentials: within 10 % of ten", f"{worse:.2f} ×", worse <= 1.10))
+    lines += ["", "| goal | measured | |", "|---|---:|---|"]
+    lines += [f"| {goal} | {value} | {'met' if met else '**missed**'} |" for goal, value, met in goals]
+    plot("beside.svg", bars("CPU of one gated request", "µs", [
+        ("nginx asks avain", ours["cpu"], "ours"), ("nginx asks bare hyper", yardstick, "yardstick"),
+        *((name, singles[name]["cpu"], "others" if "gunicorn" in name else "yardstick") for name in beside)]))
+    plot("endpoints.svg", bars("CPU of one request to avain", "µs", [(name, singles[name]["cpu"], "ours") for name in own]))
+    return "\n".join([*lines, ""])
+
+
+def row(name, one, resident, factor):
+    """A line of the table of ways."""
+    return (f"| {name} | {one['cpu']:.1f} | {one['rate']:,.0f} | {one['p50']:.0f} / {one['p99']:.0f} | {resident / 1e6:.0f} | "
+            f"{f'{factor:.1f} ×' if factor else ''} |")
+
+
+def plot(name, text):
+    """Writes a plot beside the report."""
+    (REPORT / name).write_text(text)
 
 
 if __name__ == "__main__":

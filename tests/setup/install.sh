@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts on the machine what the project's scripts need and it lacks; quick and silent where all is there.
 #
-#   install.sh          everything that `make test` needs: nginx, openssl, PostgreSQL's server, Python's venv module
+#   install.sh          everything that `make test` needs: nginx, Caddy, openssl, PostgreSQL's server, Python's venv module
 #   install.sh run      what `make run` needs: nginx and openssl
 #   install.sh venv     target/venv with the packages of requirements.txt
 #
@@ -16,6 +16,7 @@ sudo='sudo -n'
 [ -t 0 ] && sudo=sudo       # somebody is there to type a password
 
 have_nginx() { command -v nginx >/dev/null 2>&1 && nginx -V 2>&1 | grep -q http_auth_request; }
+have_caddy() { command -v caddy >/dev/null 2>&1; }
 have_openssl() { command -v openssl >/dev/null 2>&1; }
 have_postgresql() {
     command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
@@ -27,6 +28,7 @@ missing() {     # the Debian packages that are missing, of those named
     for package in "$@"; do
         case $package in
             nginx) have_nginx || printf ' nginx' ;;
+            caddy) have_caddy || printf ' caddy' ;;
             openssl) have_openssl || printf ' openssl' ;;
             postgresql) have_postgresql || printf ' postgresql' ;;
             python3-venv) have_venv || printf ' python3-venv' ;;
@@ -38,6 +40,7 @@ explain() {     # what the packages are called where there is no apt-get
     for package in "$@"; do
         case $package in
             nginx) echo "  - nginx 1.20 or newer, with auth_request (nginx -V shows http_auth_request_module)" ;;
+            caddy) echo "  - Caddy 2.6 or newer" ;;
             openssl) echo "  - the openssl command" ;;
             postgresql) echo "  - PostgreSQL's server, 13 or newer (initdb, postgres, pg_ctl)" ;;
             python3-venv) echo "  - Python's venv and ensurepip modules for $python" ;;
@@ -109,7 +112,7 @@ make_venv() {
 }
 
 case ${1:-test} in
-    test) require nginx openssl postgresql python3-venv ;;
+    test) require nginx caddy openssl postgresql python3-venv ;;
     run) require nginx openssl ;;
     venv) make_venv ;;
     *) echo "usage: install.sh [run | venv]" >&2; exit 64 ;;
