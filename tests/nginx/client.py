@@ -54,6 +54,39 @@ def send(base_url, method, path, headers=(), body=None, certificate=None):
         connection.close()
 
 
+def send_h2(base_url, method, path, headers, certificate):
+    """One request over HTTP/2; gives the status, headers as a dict, and the body."""
+    from h2.config import H2Configuration
+    from h2.connection import H2Connection
+    from h2.events import DataReceived, ResponseReceived, StreamEnded
+    url = urllib.parse.urlsplit(base_url)
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.set_alpn_protocols(["h2"])
+    status, answered, body, ended = None, {}, b"", False
+    with context.wrap_socket(socket.create_connection((url.hostname, url.port), timeout=20), server_hostname=url.hostname) as tls:
+        if tls.selected_alpn_protocol() != "h2":
+            raise AssertionError("the server does not speak HTTP/2")
+        # What no well-behaved client sends is to be tried too.
+        connection = H2Connection(H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False))
+        connection.initiate_connection()
+        connection.send_headers(1, [(":method", method), (":scheme", "https"), (":authority", url.netloc), (":path", path), *headers],
+                                end_stream=True)
+        while not ended:
+            tls.sendall(connection.data_to_send())
+            received = tls.recv(65536)
+            if not received:
+                break
+            for event in connection.receive_data(received):
+                if isinstance(event, ResponseReceived):
+                    answered = {name.decode(): value.decode() for name, value in event.headers}
+                    status = int(answered[":status"])
+                elif isinstance(event, DataReceived):
+                    body += event.data
+                    connection.acknowledge_received_data(event.flow_controlled_length, 1)
+                ended = ended or isinstance(event, StreamEnded)
+    return status, answered, body
+
+
 class CountingProxy:
     """Stands between nginx and avain on a unix socket, and counts the connections that nginx opens."""
 

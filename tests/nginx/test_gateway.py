@@ -20,11 +20,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "setup"), str(HERE.parent / "backend")]
 
-from client import CountingProxy, ScriptedGate, send  # noqa: E402
+from client import CountingProxy, ScriptedGate, send, send_h2  # noqa: E402
 from nginx_site import PROJECT  # noqa: E402
 from postgres import Postgres  # noqa: E402
-from processes import Failure, wait_until  # noqa: E402
-from stack import certificate, find_nginx, start_stack  # noqa: E402
+from processes import Failure, Process, free_port, wait_until  # noqa: E402
+from stack import binary, certificate, find_nginx, start_stack, status_of, toml, write_private  # noqa: E402
 
 UI = "https://ui.example.org"
 STRANGER = "https://ui.example.org.evil.example"
@@ -477,6 +477,42 @@ class Outage(GatewayCase):
         self.assertEqual(reply.one("Access-Control-Allow-Origin"), UI)
 
 
+class Several(GatewayCase):
+    """Two instances in the upstream: one that goes away is not noticed by anybody."""
+
+    @classmethod
+    def start(cls, **more):
+        cls.second = Path(cls.directory) / "second.sock"
+        # Whoever listens there, or nobody: nginx goes on to the next one.
+        super().start(avain_upstream=f"unix:{cls.second} max_fails=0; server unix:{Path(cls.directory) / 'avain.sock'}", **more)
+
+    def requests(self, number):
+        replies = [self.send("GET", HOBBIES, [("Authorization", "Token " + self.key)]) for _ in range(number)]
+        self.assertEqual({reply.status for reply in replies}, {200})
+
+    def test_one_that_never_came_up(self):
+        self.requests(40)
+
+    def test_one_that_goes_away(self):
+        if self.stack.settings["database.url"].startswith("sqlite:"):
+            self.skipTest("SQLite is for one instance")
+        config = Path(self.directory) / "second.toml"
+        operations = free_port()
+        settings = {**self.stack.settings, "server.listen": f"unix:{self.second}", "server.operations": f"127.0.0.1:{operations}"}
+        write_private(config, "".join(f"{name} = {toml(value)}\n" for name, value in settings.items()))
+        second = Process("the second avain", [binary(), "--config", str(config), "serve"], Path(self.directory) / "second.log",
+                         env=self.stack.environment, cwd=self.directory)
+        self.addCleanup(second.stop)
+        second.wait_ready(lambda: status_of(operations, "/ready") == 200)
+        self.requests(20)
+        self.assertIn(b"avain_gate_decisions_total{", send(f"http://127.0.0.1:{operations}", "GET", "/metrics").body)
+        second.kill()
+        self.requests(40)
+        self.stack.avain.kill()
+        self.assertEqual(self.send("GET", HOBBIES).status, 503)
+        self.stack.start_avain()
+
+
 class Hanging(GatewayCase):
     @classmethod
     def start(cls, **more):
@@ -529,6 +565,27 @@ class Encrypted(GatewayCase):
         self.assertTrue(reply.json()["next"].startswith(self.stack.base_url))
         self.assertEqual(self.last()["x-forwarded-proto"], ["https"])
         self.assertEqual(self.arrived()[-1]["user"], "mia")
+
+    def test_http_2(self):
+        good = ("authorization", "Bearer " + self.access)
+        made_up = [(name.lower(), "evil") for name in SPOOFED] + [(name.lower().replace("-", "_"), "evil") for name in SPOOFED]
+        for headers, status, user in (([good], 200, "mia"), ([], 200, None), ([good, *made_up], 200, "mia")):
+            with self.part(status=status, user=user, headers=len(headers)):
+                answered, _, body = send_h2(self.stack.base_url, "GET", HOBBIES, headers, self.stack.certificate)
+                self.assertEqual(answered, status, body)
+                self.assertNotIn("evil", json.dumps(self.last()))
+                self.assertEqual(self.arrived()[-1]["user"], user)
+        for method, path, headers, statuses in (
+                ("POST", HOBBIES, [], [401]), ("GET", HOBBIES, [("authorization", "Bearer x")], [401]),
+                ("GET", "/api/v1/x/..%2fhobbies/", [good], [403]), ("GET", "//api/v1/hobbies/", [good], [403]),
+                ("GET", "/gate", [good], [404]), ("GET", HOBBIES, [good, good], [400, None])):
+            with self.part(method=method, path=path, headers=len(headers)):
+                answered, named, body = send_h2(self.stack.base_url, method, path, headers, self.stack.certificate)
+                self.assertIn(answered, statuses, body)
+                if answered == 401:
+                    self.assertEqual(named["www-authenticate"], 'Bearer realm="api"')
+                    self.assertIn("detail", json.loads(body))
+                self.assertEqual(self.arrived(), [])
 
     def test_cookies_of_the_sign_in_form_are_secure(self):
         if not self.stack.settings["database.url"].startswith("sqlite:"):
