@@ -76,6 +76,7 @@ bench: tools
 soak: tools build
 	PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked --release -- --include-ignored
 	$(VENV) tests/nginx/test_cases.py --cases 100000
+	for nginx in target/nginx-*/sbin/nginx; do [ ! -x $$nginx ] || NGINX_BINARY=$(CURDIR)/$$nginx $(VENV) tests/nginx/test_gateway.py || exit 1; done
 
 clean: stop
 	cargo clean
