@@ -25,6 +25,7 @@ KEY = Path(os.environ["DRF_KEY_FILE"]).read_text().strip()
 
 settings.configure(
     SECRET_KEY=KEY, DEBUG=False, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, USE_TZ=True,
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework", "rest_framework.authtoken"],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DRF_DATABASE"], "CONN_MAX_AGE": None}},
     AVAIN={"KEY": KEY, "HEADER": os.environ.get("DRF_HEADER", "Authorization")},
@@ -51,7 +52,7 @@ def check(request):
     return Response(status=204)
 
 
-urlpatterns = [path("api/hobbies/", hobbies), path("check/", check)]
+urlpatterns = [path("api/hobbies/", hobbies), path("api/v1/hobbies/", hobbies), path("check/", check)]
 if KIND == "simplejwt":
     from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
     urlpatterns += [path("token/", TokenObtainPairView.as_view()), path("token/refresh/", TokenRefreshView.as_view())]

@@ -86,13 +86,12 @@ def main():
         idle = bench.idle()
         rounds = bench.measure()
         loaded = memory(bench.stack.avain.pid)
-        bench.gateway_resident = sum(map(memory, family(bench.gateway.pid))) + loaded
         halves = [] if options.only else bench.half_load(rounds)
         grown = [] if options.only else bench.growth()
     REPORT.mkdir(parents=True, exist_ok=True)
     report = render(options, idle, loaded, rounds, time.monotonic() - began)
     if not options.only:
-        report += render_beside(bench, rounds, halves, grown)
+        report += render_beside(bench, loaded, rounds, halves, grown)
     (REPORT / "report.md").write_text(report)
     print(report)
     print(f"written to {(REPORT / 'report.md').relative_to(PROJECT)}")
@@ -264,7 +263,7 @@ class Bench:
                 slices = [self.load(target, pids, head, options=options) for _ in range(1 if "tokens" in str(options) else 2)]
                 if number >= 0:
                     self.singles.setdefault(name, []).append(both(slices))
-                self.resident[name] = sum(map(memory, pids))
+                self.resident[name] = sum(memory(pid) for pid in pids if pid not in family(self.peers.nginx.pid))
             print(f"round {number + 1} of {self.options.rounds}", file=sys.stderr)
         return measured
 
@@ -344,9 +343,10 @@ def render(options, idle, loaded, rounds, took):
                      f"{yardstick['rate']:,.0f} | {rate_ratio:.2f} | {ours['p50']:.0f} / {ours['p99']:.0f} | "
                      f"{yardstick['p50']:.0f} / {yardstick['p99']:.0f} |")
         if "nginx" in name:
-            verdicts.append((f"{name}: ≥ 0.90 of the yardstick's throughput", f"{rate_ratio:.2f}", rate_ratio >= 0.90))
-        elif "known" in name:
-            verdicts.append((f"{name}: ≤ 1.15 × the yardstick's CPU", f"{cpu_ratio:.2f}", cpu_ratio <= 1.15))
+            verdicts.append((f"{name}: ≥ 0.93 of the yardstick's throughput", f"{rate_ratio:.2f}", rate_ratio >= 0.93))
+        else:
+            most = 1.10 if "known" in name else 1.20
+            verdicts.append((f"{name}: ≤ {most:.2f} × the yardstick's CPU", f"{cpu_ratio:.2f}", cpu_ratio <= most))
     mega = 1e6
     verdicts += [("release binary ≤ 12 MB", f"{idle['size'] / mega:.1f} MB", idle["size"] <= 12 * mega),
                  ("start to /ready ≤ 100 ms, existing database", f"{idle['start'] * 1000:.0f} ms", idle["start"] <= 0.1),
@@ -357,7 +357,7 @@ def render(options, idle, loaded, rounds, took):
     return "\n".join(lines)
 
 
-def render_beside(bench, rounds, halves, grown):
+def render_beside(bench, loaded, rounds, halves, grown):
     """The part of the report about what avain stands beside, and its plots."""
     gateway = "through nginx, HS256, known"
     ours = {key: statistics.median(pair[0][key] for pair in rounds[gateway]) for key in ("cpu", "rate", "p50", "p99")}
@@ -366,17 +366,16 @@ def render_beside(bench, rounds, halves, grown):
                for name, measured in bench.singles.items()}
     lines = ["", "## Beside what it replaces", "",
              "Each through nginx with one worker, the same request with the same token; gunicorn has a worker a core. CPU: nginx and all behind "
-             "it, but for the backend. Resident: nginx and who is asked.", "",
+             "it, but for the backend. Resident: without nginx.", "",
              "| way | CPU µs/request | requests/s | p50 / p99 µs | resident MB | avain's requests/s are |", "|---|---:|---:|---:|---:|---:|"]
-    resident = bench.gateway_resident
-    lines.append(row("**nginx asks avain**, known HS256", ours, resident, None))
+    lines.append(row("**nginx asks avain**, known HS256", ours, loaded, None))
     beside = [name for name in singles if "nginx" in name or "gunicorn" in name]
     for name in beside:
         lines.append(row(name, singles[name], bench.resident[name], ours["rate"] / singles[name]["rate"]))
     asking, itself = "nginx asks gunicorn + DRF + Simple JWT", "gunicorn + DRF checks the JWT itself"
     goals = []
     if asking in singles:
-        factor, less = ours["rate"] / singles[asking]["rate"], bench.resident[asking] / resident
+        factor, less = ours["rate"] / singles[asking]["rate"], bench.resident[asking] / loaded
         goals += [("≥ 35 × the requests/s of nginx asking gunicorn + Simple JWT", f"{factor:.1f} ×", factor >= 35),
                   ("≤ 1/10 of its memory", f"1/{less:.1f}", less >= 10),
                   ("≥ 20 × Django REST framework checking itself", f"{ours['rate'] / singles[itself]['rate']:.1f} ×",

@@ -9,18 +9,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "setup"))
 
-from nginx_site import PROJECT  # noqa: E402
+from nginx_site import PROJECT, user_line  # noqa: E402
 from processes import Process, free_port, is_open  # noqa: E402
 import stack as stacks  # noqa: E402
 
 SITE = """\
 daemon off;
+{user}
 worker_processes 1;
 pid {dir}/nginx.pid;
 error_log {dir}/error.log error;
 events {{ worker_connections 2048; }}
 http {{
     access_log off;
+    keepalive_requests 1000000000;
     client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s;
     upstream backend {{ server 127.0.0.1:{backend}; keepalive 32; }}
     upstream simplejwt {{ server unix:{simplejwt}; }}
@@ -36,8 +38,8 @@ http {{
             internal; proxy_pass http://simplejwt/check/; proxy_pass_request_body off; proxy_set_header Content-Length "";
         }}
     }}
-    server {{ listen 127.0.0.1:{simplejwt_port}; location / {{ proxy_pass http://simplejwt/api/hobbies/; }} }}
-    server {{ listen 127.0.0.1:{token_port}; location / {{ proxy_pass http://token/api/hobbies/; }} }}
+    server {{ listen 127.0.0.1:{simplejwt_port}; location / {{ proxy_pass http://simplejwt; }} }}
+    server {{ listen 127.0.0.1:{token_port}; location / {{ proxy_pass http://token; }} }}
 }}
 """
 DJANGO = PROJECT / "tests" / "backend"
@@ -53,7 +55,7 @@ class Peers:
         self.ports = {name: free_port() for name in ("static", "plain", "asking", "simplejwt", "token")}
         self.gunicorn = {kind: self.start_gunicorn(kind, database, workers) for kind in ("simplejwt", "token")}
         site = directory / "nginx.conf"
-        site.write_text(SITE.format(dir=directory, backend=backend_port, **{f"{name}_port": port for name, port in self.ports.items()},
+        site.write_text(SITE.format(dir=directory, backend=backend_port, user=user_line(), **{f"{name}_port": port for name, port in self.ports.items()},
                                     **{kind: directory / f"{kind}.sock" for kind in self.gunicorn}))
         self.nginx = Process("nginx", [stacks.find_nginx(), "-e", "stderr", "-c", str(site)], directory / "nginx.log")
         ends.callback(self.nginx.stop)
@@ -64,7 +66,7 @@ class Peers:
         process = Process(f"gunicorn ({kind})", [
             sys.executable, "-m", "gunicorn", "--workers", str(workers), "--bind", f"unix:{socket}", "--chdir", str(DJANGO),
             "drf_site:application"], self.directory / f"{kind}.log", env={
-                **os.environ, "DRF_AUTHENTICATION": kind, "DRF_DATABASE": database, "DRF_KEY_FILE": str(self.directory / "key")})
+                **os.environ, "HOME": str(self.directory), "DRF_AUTHENTICATION": kind, "DRF_DATABASE": database, "DRF_KEY_FILE": str(self.directory / "key")})
         self.ends.callback(process.stop)
         process.wait_ready(socket.exists)
         return process

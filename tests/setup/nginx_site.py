@@ -78,14 +78,18 @@ def write_site(directory, *, avain, backend, port, roots, origins, rate, certifi
     path.write_text(FRAME.format(
         dir=directory, workers=workers, log_level=log_level, avain=avain, backend=backend, port=port, rate=rate, tls=tls,
         ssl=" ssl http2" if certificate else "",
-        # As root nginx would give its workers away to a user that cannot enter this directory.
-        user=f"user {getpass.getuser()};" if os.getuid() == 0 else "",
+        user=user_line(),
         origins="\n".join(f'        "{origin}" "{origin}";' for origin in origins),
         misplaced_root=shipped_map("$avain_misplaced_root"),
         redirect=REDIRECT.format(http_port=http_port, port=port) if http_port else "",
         protected="\n".join(protected(root) for root in roots if root != "/"),
         rest=protected("/") if "/" in roots else "        location / { return 404; }"))
     return path
+
+
+def user_line():
+    """As root nginx would give its workers away to a user that cannot enter our directories."""
+    return f"user {getpass.getuser()};" if os.getuid() == 0 else ""
 
 
 def protected(root):
