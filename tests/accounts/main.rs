@@ -25,6 +25,7 @@ mod client;
 mod django_links;
 mod email_change;
 mod email_login;
+mod logging;
 mod resets;
 mod site;
 mod staff;

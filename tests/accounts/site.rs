@@ -165,7 +165,12 @@ impl Site {
         if !body.is_null() {
             request = request.json(body);
         }
-        Connection::tcp(self.address).await.ask(&request).await
+        self.send(&request).await
+    }
+
+    /// Asks as it is.
+    pub(crate) async fn send(&self, request: &Request) -> Answer {
+        Connection::tcp(self.address).await.ask(request).await
     }
 
     /// Waits for so many mails to an address and gives the text of the newest.
