@@ -1,9 +1,8 @@
 //! The wired service: the only place where everything meets.
 
 mod mail;
+mod policy;
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +10,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 use tokio::sync::{Mutex, Notify};
 
 use crate::account::account::AccountId;
@@ -22,6 +20,7 @@ use crate::account::password::most_common_parameters;
 use crate::account::rules::PasswordRules;
 use crate::account::throttle::{Limit, Subjects, ThrottleRules};
 use crate::app::mail::MailPlan;
+use crate::app::policy::PolicyPlan;
 use crate::background::{self, Background};
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::random::Random;
@@ -33,16 +32,15 @@ use crate::dialect::djoser::{Djoser, Generation, Options as DjoserOptions};
 use crate::dialect::metax::Metax;
 use crate::dialect::simplejwt::SimpleJwt;
 use crate::dialect::words::{CURRENT, PINNED, Words};
-use crate::dialect::{Answer, Dialect, LoginField, drf};
+use crate::dialect::{Dialect, LoginField};
 use crate::flow::audit::{self, AuditRules, RefusalBudget};
 use crate::flow::key_schedule::KeySchedule;
 use crate::flow::keys::KeyRoom;
 use crate::flow::{AccountRules, Caller, Context, LayoutRules, Throttle};
-use crate::gate::answer::{self, Documents};
 use crate::gate::decide::{Gate, PhantomMint};
 use crate::gate::known::Memory;
 use crate::gate::link::Link;
-use crate::gate::policy::Policy;
+use crate::gate::policies::Policies;
 use crate::http::handlers::gate::LookUps;
 use crate::http::router::{Manner, Mounted, Router};
 use crate::http::{Limits as RequestLimits, Service, routes};
@@ -59,12 +57,12 @@ use crate::store::{Durability, Limits, Options, Store, accounts};
 use crate::telemetry;
 use crate::token::algorithm::Algorithm;
 use crate::token::claims::{ClaimSource, ClaimsShape, TokenRules, UserIdAs};
-use crate::token::credential::{Denial, Scheme, Schemes};
+use crate::token::credential::{Scheme, Schemes};
 use crate::token::django_link::DjangoLinks;
 use crate::token::key::SigningKey;
 use crate::token::key_ring::KeyRing;
 use crate::token::provider;
-use crate::token::verify::{Expectations, Flaw, Rejection};
+use crate::token::verify::Expectations;
 
 /// PostgreSQL without a master key.
 const NO_MASTER_KEY: &str = "keys.master: needed with PostgreSQL, the same on all instances; make one with \
@@ -94,7 +92,7 @@ pub struct Plan {
     shape: ClaimsShape,
     expectations: Expectations,
     schemes: Schemes,
-    policy: Policy,
+    policies: PolicyPlan,
     password_rules: PasswordRules,
     layouts: Vec<(&'static str, Tongue, LayoutRules)>,
     longest_access: Duration,
@@ -126,7 +124,8 @@ impl Plan {
         }
         let shape = judge.shape(&settings);
         let schemes = judge.schemes(&settings);
-        let policy = judge.policy(&settings);
+        let policies = judge.policies(&settings);
+        judge.gate(&settings);
         let password_rules = judge.password_rules(&settings);
         let layouts = judge.layouts(&settings);
         let mail = judge.mail(&settings);
@@ -159,7 +158,7 @@ impl Plan {
             shape,
             expectations,
             schemes,
-            policy,
+            policies,
             password_rules,
             layouts,
             longest_access,
@@ -297,8 +296,8 @@ impl Plan {
             "tokens.issuer: other services that verify our tokens should be able to tell whose they are",
         );
         warn(
-            settings.gate.policy == "open",
-            "gate.policy: open lets everybody write; the backend must ask who they are",
+            self.policies.opens_writing(),
+            "gate.policy: lets everybody write everywhere; the backend must ask who they are",
         );
         warn(
             settings.gate.phantom_lifetime > Duration::from_mins(15),
@@ -540,7 +539,7 @@ impl App {
         };
 
         let settings = &plan.settings;
-        let gate = Arc::new(gate(&plan, &ring, phantom, clock.uptime(), &random));
+        let gate = Arc::new(gate(&plan, plan.policies()?, &ring, phantom, clock.uptime(), &random));
         let wake = Arc::new(Notify::new());
         let mail = Arc::new(Worker {
             store: store.clone(),
@@ -591,7 +590,6 @@ impl App {
         let service = Arc::new(Service {
             context,
             gate,
-            documents: documents(&plan)?,
             look_ups: LookUps::new(settings.gate.misses, &metrics),
             gate_path: settings.gate.path.clone(),
             router: router(&plan)?,
@@ -612,6 +610,7 @@ impl App {
 
 fn gate(
     plan: &Plan,
+    policies: Policies,
     ring: &Arc<KeyRing>,
     phantom: SigningKey,
     uptime: Duration,
@@ -623,7 +622,7 @@ fn gate(
         ring: ArcSwap::new(Arc::clone(ring)),
         expectations: plan.expectations.clone(),
         schemes: plan.schemes.clone(),
-        policy: plan.policy.clone(),
+        policies: ArcSwap::from_pointee(policies),
         phantoms: PhantomMint {
             key: phantom,
             lifetime: plan.settings.gate.phantom_lifetime,
@@ -706,78 +705,6 @@ fn router(plan: &Plan) -> Result<Router, StartError> {
     });
     Router::build(&mounted.collect::<Vec<_>>(), &plan.settings.gate.path)
         .map_err(StartError::Configuration)
-}
-
-/// What the gate says when it refuses, in the dialect that is configured for it.
-fn documents(plan: &Plan) -> Result<Documents, StartError> {
-    let dialect = tongue(&plan.settings, &plan.settings.gate.dialect)
-        .ok_or_else(|| StartError::Fault("the gate's dialect vanished".to_owned()))?
-        .dialect;
-    let document = |answer: &Answer| {
-        let json = answer.body.as_ref().map(ToString::to_string).unwrap_or_default();
-        HeaderValue::from_str(&ascii(&json)).map_err(StartError::fault)
-    };
-    let mut denials = HashMap::new();
-    for denial in all_denials() {
-        denials.insert(answer::worded(denial), document(&dialect.deny(denial))?);
-    }
-    Ok(Documents {
-        denials,
-        challenge: HeaderValue::from_str(dialect.challenge()).map_err(StartError::fault)?,
-        unavailable: document(&drf::unavailable(1))?,
-        throttled: document(&Answer::detail(
-            http::StatusCode::TOO_MANY_REQUESTS,
-            dialect.words().throttled,
-        ))?,
-        misconfigured: document(&Answer::detail(
-            http::StatusCode::BAD_REQUEST,
-            "The gateway does not say what it asks about.",
-        ))?,
-    })
-}
-
-/// Every denial, tokens that are invalid in one way standing for all.
-fn all_denials() -> Vec<Denial> {
-    let rejections = [
-        Rejection::Invalid(Flaw::Signature),
-        Rejection::Expired,
-        Rejection::Revoked,
-        Rejection::NoExpiry,
-        Rejection::NoTokenId,
-        Rejection::NoKind,
-        Rejection::WrongKind,
-    ];
-    let mut denials = rejections.map(Denial::Bearer).to_vec();
-    denials.extend([
-        Denial::NoCredentials,
-        Denial::BearerHeader,
-        Denial::NoSubject,
-        Denial::SubjectNotFound,
-        Denial::SubjectInactive,
-        Denial::TokenHeaderEmpty,
-        Denial::TokenHeaderSpaces,
-        Denial::TokenHeaderCharacters,
-        Denial::UnknownApiKey,
-        Denial::ApiKeyOwnerInactive,
-        Denial::Forbidden,
-    ]);
-    denials
-}
-
-/// JSON in ASCII: header values hold nothing else safely.
-fn ascii(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        }
-    }
-    out
 }
 
 /// How a layout speaks.
@@ -1042,30 +969,14 @@ impl Judge<'_> {
         Schemes { accepted, bearer_prefix: prefix.clone() }
     }
 
-    fn policy(&mut self, settings: &Settings) -> Policy {
+    fn gate(&mut self, settings: &Settings) {
         let gate = &settings.gate;
-        let roots = &gate.roots.0;
-        if roots.is_empty() {
-            self.refuse("gate.roots", "names nothing; `/` protects every path");
-        }
-        for root in roots {
-            if !root.starts_with('/') || !root.ends_with('/') {
-                self.refuse("gate.roots", format!("`{root}`: write it with a slash at both ends"));
-            }
-        }
-        let known = ["read-only-for-anonymous", "authenticated", "open"];
-        self.one_of("gate.policy", &gate.policy, &known);
-        let layouts: Vec<&str> = settings::LAYOUTS.iter().map(|(name, _)| *name).collect();
-        self.one_of("gate.dialect", &gate.dialect, &layouts);
         if !gate.path.starts_with('/') || gate.path.ends_with('/') {
             self.refuse("gate.path", "a path that begins with a slash and does not end with one");
         }
         if gate.phantom_lifetime < Duration::from_secs(10) {
             self.refuse("gate.phantom_lifetime", "at least 10s: nginx needs some time with it");
         }
-        Policy::preset(&gate.policy, roots.clone())
-            .or_else(|| Policy::preset("authenticated", roots.clone()))
-            .expect("`authenticated` is a policy")
     }
 
     fn password_rules(&mut self, settings: &Settings) -> PasswordRules {

@@ -81,6 +81,10 @@ metrics! {
     listening: IntGauge "avain_link_listening";
     /// Connections that are told of changes which were lost.
     links_lost: IntCounter "avain_link_lost_total";
+    /// Whether the settings that were read last were taken: 1, or 0 where they were wrong and the old ones stay.
+    settings_taken: IntGauge "avain_settings_last_reload_successful";
+    /// When settings were last taken, Unix seconds.
+    settings_taken_at: IntGauge "avain_settings_last_reload_success_timestamp_seconds";
     /// Time of statements and transactions, by name and outcome.
     store_seconds: HistogramVec "avain_store_duration_seconds" ["name", "outcome"];
     /// Passwords that wait to be hashed.

@@ -4,6 +4,8 @@
 //! (`AVAIN_` and the name in capitals, dots as underscores; `…_FILE` for secrets), `--set NAME=VALUE`.
 //! Reading never stops at the first error: it tells all of them at once.
 
+pub mod policies;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::base::secret::Secret;
+use crate::settings::policies::PoliciesWritten;
 
 /// A declared setting, as `--help`, the README's table and error messages show it.
 #[derive(Clone, Copy, Debug)]
@@ -346,9 +349,10 @@ group! {
     Gate {
         /// Where nginx asks; a path of `server.listen` that nothing outside may reach.
         path: String = "/gate";
-        /// Who may do what: `read-only-for-anonymous` (Django REST framework's
-        /// `IsAuthenticatedOrReadOnly`),
-        /// `authenticated` (`IsAuthenticated`), `open` (`AllowAny`).
+        /// Who may do what: a policy of one's own, `[gate.policies.NAME]`, or a preset that follows a
+        /// permission class of Django REST framework: `read-only-for-anonymous`
+        /// (`IsAuthenticatedOrReadOnly`), `authenticated` (`IsAuthenticated`), `staff` (`IsAdminUser`),
+        /// `open` (`AllowAny`). Asked at `gate.path`; every policy at `gate.path`/NAME.
         policy: Name = "read-only-for-anonymous";
         /// How refusals are worded: the name of a layout.
         dialect: Name = "harrastuspassi";
@@ -494,6 +498,8 @@ pub struct Settings {
     pub log: Log,
     /// Layouts, by name, in the order of [`LAYOUTS`].
     pub layouts: Vec<(&'static str, Layout)>,
+    /// Policies of the gate: `[gate.policies.NAME]`, in the file alone.
+    pub policies: PoliciesWritten,
 }
 
 /// The groups and what they declare; `layouts.<layout>` stands for every layout.
@@ -547,6 +553,10 @@ impl Settings {
     #[must_use]
     pub fn judge(sources: &Sources) -> (Self, Vec<String>) {
         let mut values = Values::collect(sources);
+        let policies = match &sources.toml {
+            Some((text, file)) => PoliciesWritten::read(text, file, &mut values.wrong),
+            None => PoliciesWritten::default(),
+        };
         let settings = Self {
             server: Server::read("server", &[], &mut values),
             database: Database::read("database", &[], &mut values),
@@ -567,8 +577,21 @@ impl Settings {
                     (*name, Layout::read(&format!("layouts.{name}"), defaults, &mut values))
                 })
                 .collect(),
+            policies,
         };
         (settings, values.wrong)
+    }
+
+    /// Whether `other` differs in more than the gate's policies: in what counts from the next start on.
+    #[must_use]
+    pub fn differ_beyond_policies(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.policies = self.policies.clone();
+        other.gate.policy.clone_from(&self.gate.policy);
+        other.gate.roots = self.gate.roots.clone();
+        other.gate.dialect.clone_from(&self.gate.dialect);
+        // Secrets are not shown, and so not told apart.
+        format!("{self:?}") != format!("{other:?}")
     }
 
     /// The layout of that name.
@@ -647,8 +670,11 @@ impl Values {
         values
     }
 
-    /// Turns tables into dotted names and values into text.
+    /// Turns tables into dotted names and values into text. Policies are read by themselves.
     fn flatten(&mut self, prefix: &str, value: &toml::Value, file: &str) {
+        if prefix == "gate.policies" {
+            return;
+        }
         let text = match value {
             toml::Value::Table(table) => {
                 for (key, value) in table {

@@ -290,6 +290,8 @@ fn a_decision_about_a_known_credential_allocates_nothing() {
     for algorithm in Algorithm::ALL {
         let (running, _) = block_on(known(algorithm));
         let gate = &running.service.gate;
+        let policies = gate.policies.load();
+        let policy = &policies.default_policy().policy;
         let now = running.service.context.now();
         for (via, method, uri) in [
             (Some(&running.bearer), "GET", "/api/v1/hobbies/?page=2"),
@@ -298,22 +300,76 @@ fn a_decision_about_a_known_credential_allocates_nothing() {
             (None, "GET", "/api/v1/hobbies/"),
         ] {
             let authorization = via.map(String::as_bytes);
-            let question =
-                Question { method: method.as_bytes(), uri: uri.as_bytes(), authorization };
+            let question = question(method, uri, authorization);
             let count = allocations_of(|| {
                 for _ in 0..100 {
-                    let verdict = gate.decide(&question, None, now, Mode::Live);
+                    let verdict = gate.decide(policy, &question, None, now, Mode::Live);
                     assert!(matches!(verdict, Verdict::Allow(_) | Verdict::Anonymous));
                 }
             });
             assert_eq!(count, 0, "{algorithm} {method} {uri}");
         }
-        let refused = Question { method: b"POST", uri: b"/api/v1/", authorization: None };
+        let refused = question("POST", "/api/v1/", None);
         let count = allocations_of(|| {
-            assert!(matches!(gate.decide(&refused, None, now, Mode::Live), Verdict::Deny(_)));
+            assert!(matches!(
+                gate.decide(policy, &refused, None, now, Mode::Live),
+                Verdict::Deny(_)
+            ));
         });
         assert_eq!(count, 0, "a refusal");
     }
+}
+
+/// A policy of fifty rules of every kind, of which the last decides about `/api/v1/hobbies/`.
+fn fifty_rules() -> String {
+    let rules = (0..49).map(|number| {
+        let rule = match number % 3 {
+            0 => format!("paths = \"/api/v1/things{number}/{{id}}/\"\naccess = \"staff\""),
+            1 => {
+                format!("paths = \"~^/api/v1/thing[0-9]/{number}/$\"\naccess = \"scope:s{number}\"")
+            }
+            _ => format!("hosts = [\"h{number}.example.org\"]\naccess = \"deny\""),
+        };
+        format!("[[gate.policies.long.rules]]\n{rule}")
+    });
+    let rules: Vec<String> = rules.collect();
+    let last = "[[gate.policies.long.rules]]\naccess = \"read-only-for-anonymous\"";
+    format!("[gate]\npolicy = \"long\"\n{}\n{last}\n", rules.join("\n"))
+}
+
+#[test]
+fn a_policy_of_fifty_rules_allocates_nothing() {
+    let (running, _) = block_on(known(Algorithm::Hs256));
+    let (gate, now) = (&running.service.gate, running.service.context.now());
+    let toml = Some((fifty_rules(), "avain.toml".to_owned()));
+    let settings = Settings::read(&Sources { toml, ..Sources::default() }).expect("it is right");
+    let policies = Plan::new(settings).expect("it makes sense").policies().expect("it is served");
+    let policy = &policies.find("long").expect("it is there").policy;
+    assert!(policy.rules().len() > 50);
+    for (authorization, method, uri, allowed) in [
+        (Some(&running.bearer), "GET", "/api/v1/hobbies/?page=2", true),
+        (Some(&running.token), "POST", "/api/v1/hobbies/k%C3%A4sity%C3%B6t/", true),
+        (None, "GET", "/api/v1/hobbies;x=1", true),
+        (Some(&running.bearer), "GET", "/api/v1/things3/7/", false),
+        (Some(&running.bearer), "GET", "/api/v1/thing7/4/", false),
+        (None, "POST", "/api/v1/hobbies/", false),
+    ] {
+        let question = question(method, uri, authorization.map(String::as_bytes));
+        let count = allocations_of(|| {
+            for _ in 0..100 {
+                let verdict = gate.decide(policy, &question, None, now, Mode::Live);
+                let passes = matches!(verdict, Verdict::Allow(_) | Verdict::Anonymous);
+                assert_eq!(passes, allowed, "{method} {uri} {verdict:?}");
+            }
+        });
+        assert_eq!(count, 0, "{method} {uri}");
+    }
+}
+
+/// What nginx asks about such a request.
+fn question<'q>(method: &'q str, uri: &'q str, authorization: Option<&'q [u8]>) -> Question<'q> {
+    let (method, uri) = (method.as_bytes(), uri.as_bytes());
+    Question { method, uri, host: b"api.example.org", authorization, preflight_for: None }
 }
 
 /// A service whose gate has seen its credentials.

@@ -1,4 +1,5 @@
-//! Properties that hold for all inputs: our verifier against `jsonwebtoken`, and parsers that meet garbage.
+//! Properties that hold for all inputs: our verifier against `jsonwebtoken`, and parsers that meet garbage,
+//! the gate's policy against rules applied by hand.
 
 #[path = "properties/attacks.rs"]
 mod attacks;
@@ -6,5 +7,7 @@ mod attacks;
 mod oracle;
 #[path = "properties/parsers.rs"]
 mod parsers;
+#[path = "properties/policy.rs"]
+mod policy;
 #[path = "properties/tokens.rs"]
 mod tokens;

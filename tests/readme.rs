@@ -172,7 +172,7 @@ fn endpoints() -> String {
             }
         }
     }
-    out += "| – | GET | `/gate` | for nginx's `auth_request`: may this request pass? | 204, 401, 403, 429, 503, always \
+    out += "| – | GET | `/gate`, `/gate/{policy}` | for nginx's `auth_request`: may this request pass? | 204, 401, 403, 429, 503, always \
         without a body; 400: nginx is set up wrongly |\n";
     for (path, what, answers) in [
         ("/live", "the process answers", "200"),

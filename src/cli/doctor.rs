@@ -14,6 +14,7 @@ use crate::doctor::checks::{self, ALL, Check};
 use crate::doctor::client::Target;
 use crate::doctor::report::{Outcome, Report};
 use crate::doctor::{self, Options};
+use crate::gate::policy;
 use crate::settings::Settings;
 
 /// Exit status: the gateway cannot be reached (`EX_UNAVAILABLE` of sysexits).
@@ -133,7 +134,7 @@ fn options(settings: &Settings, args: &DoctorArgs) -> Result<Options, Failure> {
         roots,
         gate_path: settings.gate.path.clone(),
         misses: settings.gate.misses,
-        anybody_writes: settings.gate.policy == "open",
+        anybody_writes: policy::preset_name(&settings.gate.policy) == Some("open"),
         bad: if settings.gate.schemes.0.iter().any(|scheme| scheme == "Token") {
             "Token avain doctor".to_owned()
         } else {

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod doctor;
+mod explain;
 mod inspect;
 mod key;
 mod mail;
@@ -68,7 +69,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or SIGINT, then answer what was asked and stop.
+    /// Serve until SIGTERM or SIGINT, then answer what was asked and stop. SIGHUP reads the gate's policies anew.
     Serve,
     /// Apply missing migrations. Safe to run several times and on several machines at once.
     Migrate,
@@ -76,6 +77,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Attack a live gateway, and say which line of its configuration mends what is found.
     Doctor(doctor::DoctorArgs),
+    /// Say rule by rule whether and why the gate lets a request pass.
+    Explain(explain::ExplainArgs),
     /// List all settings with their defaults and what they are for.
     Settings,
     /// Make an account that may do everything; asks for what is not given.
@@ -113,6 +116,14 @@ impl Failure {
     fn fault(why: impl fmt::Display) -> Self {
         Self::Fault(why.to_string())
     }
+
+    /// Everything that is wrong.
+    fn lines(&self) -> &[String] {
+        match self {
+            Self::Usage(lines) => lines,
+            Self::Fault(line) => std::slice::from_ref(line),
+        }
+    }
 }
 
 impl From<StartError> for Failure {
@@ -132,7 +143,7 @@ impl From<std::io::Error> for Failure {
 
 /// Runs the program with these arguments and this environment.
 #[must_use]
-pub fn run(arguments: Vec<OsString>, environment: BTreeMap<String, String>) -> ExitCode {
+pub fn run(arguments: Vec<OsString>, environment: &BTreeMap<String, String>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -144,15 +155,12 @@ pub fn run(arguments: Vec<OsString>, environment: BTreeMap<String, String>) -> E
     };
     match execute(cli, environment) {
         Ok(code) => code,
-        Err(Failure::Usage(lines)) => {
-            for line in lines {
-                complain(&line);
-            }
-            ExitCode::from(USAGE)
-        }
-        Err(Failure::Fault(line)) => {
-            complain(&line);
-            ExitCode::from(FAULT)
+        Err(failure) => {
+            failure.lines().iter().for_each(|line| complain(line));
+            ExitCode::from(match failure {
+                Failure::Usage(_) => USAGE,
+                Failure::Fault(_) => FAULT,
+            })
         }
     }
 }
@@ -161,16 +169,18 @@ fn complain(line: &str) {
     drop(writeln!(std::io::stderr(), "avain: {line}"));
 }
 
-fn execute(cli: Cli, environment: BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
     if matches!(cli.command, Command::Settings) {
         return print_settings();
     }
-    let superuser = user::superuser_environment(&environment);
-    let settings = read_settings(&cli.common, environment)?;
+    let superuser = user::superuser_environment(environment);
+    let read = || read_settings(&cli.common, environment.clone());
+    let settings = read()?;
     match cli.command {
-        Command::Serve => serve::serve(Plan::new(settings).map_err(Failure::Usage)?),
+        Command::Serve => serve::serve(Plan::new(settings).map_err(Failure::Usage)?, read),
         Command::Check(args) => with_runtime(check::check(settings, args)),
         Command::Doctor(args) => with_runtime(doctor::doctor(settings, args)),
+        Command::Explain(args) => with_runtime(explain::explain(settings, args)),
         Command::Settings => Ok(ExitCode::SUCCESS),
         Command::Migrate => with_runtime(migrate_now(settings)),
         Command::Createsuperuser(args) => {

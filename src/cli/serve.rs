@@ -12,13 +12,19 @@ use crate::app::{App, Plan};
 use crate::base::clock::SystemClock;
 use crate::base::random::SystemRandom;
 use crate::cli::Failure;
+use crate::http::Service;
 use crate::server::{self, Face, Listener};
+use crate::settings::Settings;
 use crate::telemetry::{self, Format};
 
 /// How long a stop waits for mails that are under way. What is cut off then is sent later.
 const MAIL_DRAIN: Duration = Duration::from_secs(3);
 
-pub(super) fn serve(plan: Plan) -> Result<ExitCode, Failure> {
+/// Serves; on SIGHUP `read` gives the settings anew.
+pub(super) fn serve(
+    plan: Plan,
+    read: impl Fn() -> Result<Settings, Failure>,
+) -> Result<ExitCode, Failure> {
     let settings = plan.settings();
     let format = Format::parse(&settings.log.format).unwrap_or(Format::Json);
     telemetry::start(format, &settings.log.level);
@@ -27,10 +33,13 @@ pub(super) fn serve(plan: Plan) -> Result<ExitCode, Failure> {
         runtime.worker_threads(settings.server.workers);
     }
     let runtime = runtime.enable_all().build().map_err(Failure::fault)?;
-    runtime.block_on(run(plan))
+    runtime.block_on(run(plan, read))
 }
 
-async fn run(plan: Plan) -> Result<ExitCode, Failure> {
+async fn run(
+    plan: Plan,
+    read: impl Fn() -> Result<Settings, Failure>,
+) -> Result<ExitCode, Failure> {
     let settings = plan.settings().clone();
     for warning in plan.warnings() {
         tracing::warn!("{warning}");
@@ -38,6 +47,7 @@ async fn run(plan: Plan) -> Result<ExitCode, Failure> {
     // Before anything else is done: a stop during the start must be heard too.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::fault)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::fault)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::fault)?;
 
     let app = App::start(plan, Arc::new(SystemClock), Arc::new(SystemRandom::new())).await?;
     let (stop, stopping) = watch::channel(false);
@@ -71,11 +81,16 @@ async fn run(plan: Plan) -> Result<ExitCode, Failure> {
     let (stop_mail, mail_stopping) = watch::channel(false);
     let mail = tokio::spawn(Arc::clone(&app.background.mail).run(mail_stopping));
     notify(&[sd_notify::NotifyState::Ready]);
+    app.service.metrics.settings_taken.set(1);
+    app.service.metrics.settings_taken_at.set(app.service.context.now().seconds());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&app.service, &settings, read()),
+        }
     }
     tracing::info!("stopping: answering what was asked");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -97,6 +112,41 @@ async fn run(plan: Plan) -> Result<ExitCode, Failure> {
     app.service.context.store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the gate's policies of newly read settings into force: from the next request on, and for all of
+/// it. Where anything is wrong with the settings, the policies stay as they are.
+fn reload(service: &Service, running: &Settings, read: Result<Settings, Failure>) {
+    let now = service.context.now();
+    let read = read.and_then(|read| {
+        let needs_restart = running.differ_beyond_policies(&read);
+        let policies = Plan::new(read).map_err(Failure::Usage)?.policies()?;
+        Ok((policies, needs_restart))
+    });
+    let taken = &service.metrics.settings_taken;
+    match read {
+        Ok((policies, needs_restart)) => {
+            let names: Vec<&str> = policies.names().collect();
+            tracing::info!(?names, "the gate's policies were read anew");
+            if needs_restart {
+                tracing::warn!(
+                    "other settings have changed too: they count from the next start on"
+                );
+            }
+            service.gate.policies.store(Arc::new(policies));
+            service.metrics.settings_taken_at.set(now.seconds());
+            taken.set(1);
+        }
+        Err(failure) => {
+            for problem in failure.lines() {
+                tracing::error!(
+                    problem,
+                    "the settings are wrong; the gate's policies stay as they are"
+                );
+            }
+            taken.set(0);
+        }
+    }
 }
 
 /// Tells systemd, where it asked for that.

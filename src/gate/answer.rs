@@ -64,6 +64,9 @@ pub fn answer<B: Default>(verdict: &Verdict, mode: Mode, documents: &Documents) 
                 Scheme::Token => TOKEN,
             };
             headers.insert(VIA, via);
+            if let Some(scope) = &allowed.scope {
+                headers.insert(SCOPE, scope.clone());
+            }
             headers.insert(UPSTREAM_AUTHORIZATION, allowed.authorization.clone());
             StatusCode::NO_CONTENT
         }
@@ -77,6 +80,13 @@ pub fn answer<B: Default>(verdict: &Verdict, mode: Mode, documents: &Documents) 
             } else {
                 StatusCode::FORBIDDEN
             }
+        }
+        Verdict::InsufficientScope(challenge) => {
+            if let Some(document) = documents.denials.get(&Denial::Forbidden) {
+                headers.insert(ERROR, document.clone());
+            }
+            headers.insert(WWW_AUTHENTICATE, challenge.clone());
+            StatusCode::FORBIDDEN
         }
         Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -13,7 +13,8 @@ use crate::base::random::Random;
 use crate::gate::known::{Known, Memory, Phantom, Subject};
 use crate::gate::link::{Link, Mode};
 use crate::gate::path;
-use crate::gate::policy::{Methods, Policy, Requirement};
+use crate::gate::policies::Policies;
+use crate::gate::policy::{Caller, Methods, Policy, Requirement, Unmet};
 use crate::token::claims::Kind;
 use crate::token::credential::{Credential, Denial, Scheme, Schemes};
 use crate::token::issue;
@@ -29,8 +30,20 @@ pub struct Question<'r> {
     pub method: &'r [u8],
     /// The raw request target of the client's request.
     pub uri: &'r [u8],
+    /// The host that the client has asked, without a port; empty where that is not told.
+    pub host: &'r [u8],
     /// The client's `Authorization`.
     pub authorization: Option<&'r [u8]>,
+    /// The method that a preflight announces: `Access-Control-Request-Method`, where the client has sent
+    /// it beside an `Origin`.
+    pub preflight_for: Option<&'r [u8]>,
+}
+
+impl<'r> Question<'r> {
+    /// The method that is announced, if this is a preflight.
+    fn preflight(&self) -> Option<&'r [u8]> {
+        self.preflight_for.filter(|_| self.method == b"OPTIONS")
+    }
 }
 
 /// What is to be done with the client's request.
@@ -42,6 +55,8 @@ pub enum Verdict {
     Allow(Allowed),
     /// Do not let it pass.
     Deny(Denial),
+    /// Do not let it pass: its credential lacks a scope. What to say in `WWW-Authenticate`.
+    InsufficientScope(HeaderValue),
     /// Not known yet: look this up, tell the gate, and ask again.
     Ask(LookUp),
     /// Known, but not to be believed at the moment: look this up, tell the gate, and ask again.
@@ -57,6 +72,31 @@ pub struct Allowed {
     pub scheme: Scheme,
     pub(super) subject: Arc<Subject>,
     pub(super) authorization: HeaderValue,
+    pub(super) scope: Option<HeaderValue>,
+}
+
+impl Allowed {
+    /// The account's name, as it is told in a header.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        let headers = self.subject.headers.as_ref();
+        headers.and_then(|headers| headers.username.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The scopes of the credential, separated by spaces.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_ref()?.to_str().ok()
+    }
+
+    /// Who asks, as rules tell apart.
+    fn caller(&self) -> Caller<'_> {
+        let standing = self.subject.standing.as_ref();
+        Caller::Account {
+            is_staff: standing.is_some_and(|standing| standing.principal.is_staff),
+            scope: self.scope.as_ref(),
+        }
+    }
 }
 
 /// What the gate does not know.
@@ -90,18 +130,19 @@ pub struct Gate {
     pub expectations: Expectations,
     /// Which credentials count.
     pub schemes: Schemes,
-    /// Who may do what.
-    pub policy: Policy,
+    /// Who may do what: read anew when an operator says so.
+    pub policies: ArcSwap<Policies>,
     /// What the backend is handed.
     pub phantoms: PhantomMint,
 }
 
 impl Gate {
-    /// Decides at `now`, believing what `mode` lets it believe. `told` is the answer to the
+    /// Decides at `now`, by `policy`, believing what `mode` lets it believe. `told` is the answer to the
     /// [`Verdict::Ask`] of the last try, if there was one: it is believed for this request even where it
     /// cannot be remembered.
     pub fn decide(
         &self,
+        policy: &Policy,
         question: &Question<'_>,
         told: Option<&Told>,
         now: Timestamp,
@@ -111,30 +152,38 @@ impl Gate {
         let Ok(path) = path::read(question.uri, &mut room) else {
             return Verdict::Deny(Denial::Forbidden);
         };
-        let requirement = self.policy.requirement(question.method, path.decoded);
-        if path.raw != path.decoded
-            && self.policy.requirement(question.method, path.raw) != requirement
-        {
-            return Verdict::Deny(Denial::Forbidden);
+        let credential = self.schemes.read(question.authorization);
+        if let (Ok(Credential::None), Some(method)) = (&credential, question.preflight()) {
+            // It carries no credential by its nature (Fetch Standard, CORS-preflight fetch): it passes where
+            // somebody may make the request that it announces.
+            return match policy.requirement(method, question.host, &path) {
+                Requirement::Deny => Verdict::Deny(Denial::Forbidden),
+                _ => Verdict::Anonymous,
+            };
         }
-        let credential = match self.schemes.read(question.authorization) {
-            Ok(credential) => credential,
-            Err(denial) => return Verdict::Deny(denial),
-        };
+        let requirement = policy.requirement(question.method, question.host, &path);
         // Who it is comes before what it may: a bad credential is 401 even where anonymous may pass.
         let verdict = match credential {
-            Credential::None => Verdict::Anonymous,
-            Credential::Bearer(token) => self.bearer(token, told, now, mode),
-            Credential::ApiKey(key) => self.api_key(key, told, now, mode),
+            Err(denial) => return Verdict::Deny(denial),
+            Ok(Credential::None) => Verdict::Anonymous,
+            Ok(Credential::Bearer(token)) => self.bearer(token, told, now, mode),
+            Ok(Credential::ApiKey(key)) => self.api_key(key, told, now, mode),
         };
-        let verdict = match (verdict, requirement) {
-            (Verdict::Anonymous | Verdict::Allow(_), None) => Verdict::Deny(Denial::Forbidden),
-            (Verdict::Anonymous, Some(Requirement::Authenticated)) => {
-                Verdict::Deny(Denial::NoCredentials)
+        let caller = match &verdict {
+            Verdict::Anonymous => Some(Caller::Anonymous),
+            Verdict::Allow(allowed) => Some(allowed.caller()),
+            _ => None,
+        };
+        let judged = caller.map_or(Ok(()), |caller| requirement.judge(caller));
+        match judged {
+            Err(Unmet::NoAccount) => return Verdict::Deny(Denial::NoCredentials),
+            Err(Unmet::Forbidden) => return Verdict::Deny(Denial::Forbidden),
+            Err(Unmet::NoScope(scope)) => {
+                return Verdict::InsufficientScope(scope.challenge().clone());
             }
-            (verdict, _) => verdict,
-        };
-        let reads = Methods::Safe.include(question.method);
+            Ok(()) => {}
+        }
+        let reads = !Methods::of(question.method).shared(Methods::SAFE).is_empty();
         match (mode, verdict) {
             (Mode::Outage, Verdict::Anonymous | Verdict::Allow(_)) if !reads => {
                 Verdict::Unavailable
@@ -160,7 +209,7 @@ impl Gate {
         {
             // The clock's leeway is part of what was remembered.
             return if now.seconds() < known.expires_at {
-                self.allow(known.subject, known.scheme, now)
+                self.allow(known.subject, known.scheme, known.scope, now)
             } else {
                 Verdict::Deny(Denial::Bearer(Rejection::Expired))
             };
@@ -190,14 +239,17 @@ impl Gate {
             return Verdict::Deny(Denial::Bearer(Rejection::Revoked));
         }
         let expires_at = verified.expires_at().unwrap_or(i64::MIN);
+        // A text that no header can carry is no list of scopes (RFC 6749 3.3).
+        let scope = verified.scope().and_then(|scope| HeaderValue::from_str(scope).ok());
         let known = Known {
             subject: Arc::clone(&subject),
             scheme: Scheme::Bearer,
+            scope: scope.clone(),
             expires_at: expires_at.saturating_add(self.expectations.leeway),
             ring_generation: Some(ring.generation()),
         };
         self.memory.remember(digest, known);
-        self.allow(subject, Scheme::Bearer, now)
+        self.allow(subject, Scheme::Bearer, scope, now)
     }
 
     fn api_key(&self, presented: &str, told: Option<&Told>, now: Timestamp, mode: Mode) -> Verdict {
@@ -208,7 +260,7 @@ impl Gate {
             && mode != Mode::Strict
             && !self.memory.is_stale(&known.subject, now)
         {
-            return self.allow(known.subject, known.scheme, now);
+            return self.allow(known.subject, known.scheme, known.scope, now);
         }
         let unknown = Verdict::Deny(Denial::UnknownApiKey);
         let Some(key) = ClassicKey::parse(presented) else { return unknown };
@@ -227,11 +279,12 @@ impl Gate {
                 let known = Known {
                     subject: Arc::clone(subject),
                     scheme: Scheme::Token,
+                    scope: None,
                     expires_at: i64::MAX,
                     ring_generation: None,
                 };
                 self.memory.remember(digest, known);
-                self.allow(Arc::clone(subject), Scheme::Token, now)
+                self.allow(Arc::clone(subject), Scheme::Token, None, now)
             }
         }
     }
@@ -253,7 +306,13 @@ impl Gate {
     }
 
     /// Lets an account pass, with a phantom token that lives long enough.
-    fn allow(&self, subject: Arc<Subject>, scheme: Scheme, now: Timestamp) -> Verdict {
+    fn allow(
+        &self,
+        subject: Arc<Subject>,
+        scheme: Scheme,
+        scope: Option<HeaderValue>,
+        now: Timestamp,
+    ) -> Verdict {
         let in_use = subject.phantom.load();
         let authorization = match in_use.as_ref() {
             Some(phantom) if now < phantom.renew_at => phantom.authorization.clone(),
@@ -266,7 +325,7 @@ impl Gate {
                 None => return Verdict::Unavailable,
             },
         };
-        Verdict::Allow(Allowed { scheme, subject, authorization })
+        Verdict::Allow(Allowed { scheme, subject, authorization, scope })
     }
 
     fn mint(&self, account: AccountId, now: Timestamp) -> Option<Phantom> {

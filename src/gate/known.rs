@@ -79,6 +79,8 @@ fn ascii(text: &str) -> HeaderValue {
 pub(super) struct Known {
     pub(super) subject: Arc<Subject>,
     pub(super) scheme: Scheme,
+    /// Its scopes, separated by spaces.
+    pub(super) scope: Option<HeaderValue>,
     /// When it expires, Unix seconds.
     pub(super) expires_at: i64,
     /// The generation of the key ring that it was verified under; `None` for API keys.

@@ -5,8 +5,10 @@
 //! back.
 
 pub mod answer;
+pub mod conflict;
 pub mod decide;
 pub mod known;
 pub mod link;
 pub mod path;
+pub mod policies;
 pub mod policy;

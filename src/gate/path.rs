@@ -10,18 +10,24 @@ const LONGEST: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
-/// The decoded path, in the caller's buffer: filled only for a path that is not plain.
+/// The views of a path that differ from it, in the caller's buffers: filled only for a path that is not
+/// plain.
 #[derive(Default)]
-pub struct Room(Option<[u8; LONGEST]>);
+pub struct Room {
+    decoded: Option<[u8; LONGEST]>,
+    bare: Option<[u8; LONGEST]>,
+}
 
-/// A path that has the same structure in every view. A policy must judge both texts alike: a rule that
-/// only one of them meets is a way around it (`/%61pi/` for `/api/`).
+/// A path that has the same structure in every view. A policy must judge all of them alike: a rule that
+/// only one of them meets is a way around it (`/%61pi/` or `/api;x/` for `/api/`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path<'p> {
     /// As it came.
     pub raw: &'p str,
     /// With its percent-encoding undone, as Django sees it.
     pub decoded: &'p str,
+    /// Without the parameters of its segments, as servers see it that know some (RFC 3986 3.3: `;x=1`).
+    pub bare: &'p str,
 }
 
 /// Reads the path of `uri` (the raw request target: path, and query behind `?`).
@@ -37,24 +43,47 @@ pub fn read<'p>(uri: &'p [u8], room: &'p mut Room) -> Result<Path<'p>, Ambiguous
     }
     let plain =
         path.iter().all(|byte| (0x20..0x7f).contains(byte) && !matches!(byte, b'%' | b'\\' | b'#'));
-    let decoded = if plain { path } else { decode(path, room.0.get_or_insert([0; LONGEST]))? };
-    let is_odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
+    let Room { decoded: decoded_room, bare: bare_room } = room;
+    let decoded =
+        if plain { path } else { decode(path, decoded_room.get_or_insert([0; LONGEST]))? };
+    let is_odd = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.' | b';']);
     if decoded.windows(2).any(is_odd) && has_odd_segment(decoded) {
         return Err(Ambiguous);
     }
     let decoded = std::str::from_utf8(decoded).map_err(|_| Ambiguous)?;
     let raw = if plain { decoded } else { std::str::from_utf8(path).map_err(|_| Ambiguous)? };
-    Ok(Path { raw, decoded })
+    let bare = if decoded.contains(';') {
+        without_parameters(decoded, bare_room.get_or_insert([0; LONGEST]))?
+    } else {
+        decoded
+    };
+    Ok(Path { raw, decoded, bare })
 }
 
-/// Whether a segment is empty, `.` or `..`. The last one may be empty: the path then ends with a slash.
+/// Cuts every segment at its first `;`.
+fn without_parameters<'r>(path: &str, room: &'r mut [u8; LONGEST]) -> Result<&'r str, Ambiguous> {
+    let mut length = 0;
+    let mut in_parameters = false;
+    for byte in path.bytes() {
+        in_parameters = byte == b';' || (in_parameters && byte != b'/');
+        if !in_parameters {
+            *room.get_mut(length).ok_or(Ambiguous)? = byte;
+            length += 1;
+        }
+    }
+    // What is cut off begins and ends at ASCII: whole characters stay.
+    std::str::from_utf8(room.get(..length).ok_or(Ambiguous)?).map_err(|_| Ambiguous)
+}
+
+/// Whether a segment, without its parameters, is empty, `.` or `..`. The last one may be empty: the path then ends with a slash.
 fn has_odd_segment(path: &[u8]) -> bool {
     let mut segments = path.split(|byte| *byte == b'/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         // `;` starts parameters for some servers: `/api/..;/x` is a way around others' rules.
         let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
-        if (segment.is_empty() && !is_last) || name == b"." || name == b".." {
+        let is_end = segment.is_empty() && is_last;
+        if (name.is_empty() && !is_end) || name == b"." || name == b".." {
             return true;
         }
     }
@@ -110,10 +139,13 @@ mod tests {
         assert_eq!(path("/api/v1/hobbies/%C3%A4/a%20b").as_deref(), Some("/api/v1/hobbies/ä/a b"));
         assert_eq!(path("/").as_deref(), Some("/"));
         assert_eq!(path("/api/a;x=1").as_deref(), Some("/api/a;x=1"));
-        // Letters that did not need encoding: the policy must judge both texts.
+        // Letters that did not need encoding, and parameters: the policy must judge all texts.
         let mut room = Room::default();
-        let both = Path { raw: "/%61pi/v1/", decoded: "/api/v1/" };
+        let both = Path { raw: "/%61pi/v1/", decoded: "/api/v1/", bare: "/api/v1/" };
         assert_eq!(read(b"/%61pi/v1/?x", &mut room), Ok(both));
+        let mut room = Room::default();
+        let raw = "/a;x=1/b;c;d/e;";
+        assert_eq!(read(raw.as_bytes(), &mut room), Ok(Path { raw, decoded: raw, bare: "/a/b/e" }));
     }
 
     #[test]
@@ -142,6 +174,8 @@ mod tests {
             "/a%7f",
             "/api/..;/x",
             "/api/%3b",
+            "/api/;x/v1",
+            "/api/;",
             "/a%ff",
             "/a%3f",
             "/api/#/../sysadmin/",

@@ -38,8 +38,9 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut response = if request.uri().path() == service.gate_path {
-        gate::ask(service, request.headers(), peer).await
+    let below = request.uri().path().strip_prefix(service.gate_path.as_str());
+    let mut response = if let Some(policy) = below.and_then(policy_name) {
+        gate::ask(service, policy, request.headers(), peer).await
     } else {
         let (parts, body) = request.into_parts();
         Box::pin(answer(service, parts, body, peer)).await
@@ -48,6 +49,15 @@ where
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
+}
+
+/// The policy that a path names behind the gate's own; behind nothing, the empty name of the default one.
+/// `None` where the path is another one.
+fn policy_name(below: &str) -> Option<&str> {
+    if below.is_empty() {
+        return Some(below);
+    }
+    below.strip_prefix('/').filter(|name| !name.is_empty())
 }
 
 async fn answer<B>(service: &Arc<Service>, parts: Parts, body: B, peer: Peer) -> Response<Body>

@@ -14,7 +14,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::flow;
-use crate::gate::answer::Documents;
 use crate::gate::decide::Gate;
 use crate::http::handlers::gate::LookUps;
 use crate::http::router::Router;
@@ -39,11 +38,9 @@ pub struct Service {
     pub context: Arc<flow::Context>,
     /// The gate.
     pub gate: Arc<Gate>,
-    /// What the gate's refusals say.
-    pub documents: Documents,
     /// What the gate looks up, once at a time.
     pub look_ups: LookUps,
-    /// Where the gate is asked.
+    /// Where the gate is asked: there by the default policy, below it by the one that is named.
     pub gate_path: String,
     /// Which path is which endpoint.
     pub router: Router,

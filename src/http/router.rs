@@ -86,7 +86,11 @@ impl Router {
             for row in layout.layout.rows.iter().filter(|row| row.endpoint.is_for(layout.login)) {
                 let path = format!("{}{}", layout.mount, row.path);
                 let at = router.routes.len();
-                let taken = path == gate_path || router.paths.insert(path.clone(), at).is_err();
+                let at_gate = path.strip_prefix(gate_path).is_some_and(|rest| {
+                    // Below it policies are asked by their names.
+                    rest.is_empty() || rest.starts_with('/')
+                });
+                let taken = at_gate || router.paths.insert(path.clone(), at).is_err();
                 if taken {
                     wrong.push(format!(
                         "layouts.{}.mount: {path} is served already, or is no path; move the mount",

@@ -265,6 +265,7 @@ pub(super) struct Claims<'p> {
     pub(super) subject: Found<'p>,
     pub(super) family: Found<'p>,
     pub(super) user: Found<'p>,
+    pub(super) scope: Found<'p>,
     pub(super) audience: Audience,
 }
 
@@ -334,6 +335,7 @@ impl<'p> Visitor<'p> for ClaimsSeed<'_> {
                 "iss" => &mut claims.issuer,
                 "sub" if self.user_claim != "sub" => &mut claims.subject,
                 "sid" => &mut claims.family,
+                "scope" if self.user_claim != "scope" => &mut claims.scope,
                 other if other == self.user_claim => &mut claims.user,
                 _ => {
                     map.next_value::<IgnoredAny>()?;

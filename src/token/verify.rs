@@ -290,6 +290,12 @@ impl VerifiedToken<'_> {
         text(&self.claims.token_type) == Some(kind.as_str())
     }
 
+    /// Its scopes, separated by spaces (RFC 9068 2.2.3). Where the claim is no text there are none.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        text(&self.claims.scope).filter(|scope| !scope.is_empty())
+    }
+
     /// Whom it is about. The id may be written as a number or as decimal text; text around which there
     /// is anything else names nobody.
     #[must_use]

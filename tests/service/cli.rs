@@ -5,6 +5,7 @@ mod audit;
 mod configuration;
 mod inspect;
 mod keys;
+mod policies;
 mod serving;
 
 use std::io::Write as _;

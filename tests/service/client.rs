@@ -180,8 +180,10 @@ impl Request {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut out =
-            format!("{} {} HTTP/1.1\r\nHost: test\r\n", self.method, self.target).into_bytes();
+        let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        if !self.headers.iter().any(|(name, _)| name == "Host") {
+            out.extend_from_slice(b"Host: test\r\n");
+        }
         for (name, value) in &self.headers {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");

@@ -108,12 +108,17 @@ impl Database {
     }
 }
 
+/// The name under which a test gives the text of a whole `avain.toml` among its settings.
+pub(crate) const FILE: &str = "avain.toml";
+
 /// Settings of [`DEFAULTS`], this database, and what a test wants otherwise.
 pub(crate) fn plan(database: &Database, settings: &[(&str, &str)]) -> Plan {
-    let all = DEFAULTS.iter().chain(settings);
+    let (files, settings): (Vec<_>, Vec<_>) = settings.iter().partition(|(name, _)| *name == FILE);
+    let all = DEFAULTS.iter().chain(&settings);
+    let toml = files.first().map(|(name, text)| ((*text).to_owned(), (*name).to_owned()));
     let mut overrides: Vec<String> = all.map(|(name, value)| format!("{name}={value}")).collect();
     overrides.push(format!("database.url={}", database.url));
-    let settings = Settings::read(&Sources { overrides, ..Sources::default() });
+    let settings = Settings::read(&Sources { toml, overrides, ..Sources::default() });
     Plan::new(settings.expect("the settings are right")).expect("the settings make sense")
 }
 

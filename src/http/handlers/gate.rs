@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN,
+    TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use quick_cache::sync::Cache;
 
@@ -16,45 +19,32 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::flow::authenticate;
 use crate::flow::{Context, Error};
-use crate::gate::answer;
+use crate::gate::answer::{self, Documents};
 use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
 use crate::gate::link::Mode;
+use crate::gate::policies::Served;
 use crate::http::response::Body;
 use crate::http::{Peer, Service, caller};
+use crate::token::credential::Denial;
 
 static METHOD: HeaderName = HeaderName::from_static("x-original-method");
 static URI: HeaderName = HeaderName::from_static("x-original-uri");
+static ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-original-host");
 
-/// Decides about the request that `headers` describe.
-pub async fn ask(service: &Arc<Service>, headers: &HeaderMap, peer: Peer) -> Response<Body> {
-    let header = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
-    let (Some(method), Some(uri)) = (header(&METHOD), header(&URI)) else {
-        service.metrics.decisions.with_label_values(&["misconfigured"]).inc();
-        tracing::warn!("the gate was asked without X-Original-Method or X-Original-URI");
-        return answer::misconfigured(&service.documents);
-    };
-    let question = Question { method, uri, authorization: header(&AUTHORIZATION) };
+/// Decides about the request that `headers` describe, by the policy of that name or the default one.
+pub async fn ask(
+    service: &Arc<Service>,
+    policy: &str,
+    headers: &HeaderMap,
+    peer: Peer,
+) -> Response<Body> {
     let (gate, clock) = (&service.gate, &service.context.clock);
-    let now = clock.now();
-    let mut mode = gate.link.mode(clock.uptime());
-    let mut verdict = gate.decide(&question, None, now, mode);
-    if let Verdict::Ask(_) = verdict
-        && let Err(seconds) = service.look_ups.spend(caller::address(service, headers, peer), now)
-    {
-        service.metrics.decisions.with_label_values(&["throttled"]).inc();
-        return answer::throttled(seconds, &service.documents);
-    }
-    if let Verdict::Ask(look_up) | Verdict::AskAgain(look_up) = verdict {
+    let at = At { now: clock.now(), mode: gate.link.mode(clock.uptime()) };
+    let mut response = match decide(service, policy, headers, None, at) {
+        Ok(response) => response,
         // Boxed, so that the future of a known credential stays small.
-        let told = Box::pin(service.look_ups.find(service, look_up, mode)).await;
-        if told.is_none() {
-            // The database may have gone meanwhile.
-            mode = gate.link.mode(clock.uptime());
-        }
-        verdict = gate.decide(&question, told.as_ref(), now, mode);
-    }
-    count(service, &verdict);
-    let mut response = answer::answer(&verdict, mode, &service.documents);
+        Err(unknown) => Box::pin(ask_again(service, policy, headers, peer, unknown, at)).await,
+    };
     if announces_a_body(headers) {
         // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
         // what comes next on this connection would be taken for it.
@@ -65,19 +55,154 @@ pub async fn ask(service: &Arc<Service>, headers: &HeaderMap, peer: Peer) -> Res
     response
 }
 
-fn announces_a_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING)
-        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+/// When a request is decided about, and what is believed then.
+#[derive(Clone, Copy)]
+struct At {
+    now: Timestamp,
+    mode: Mode,
 }
 
-fn count(service: &Service, verdict: &Verdict) {
+/// What must be looked up, and whether the gate knows it but may not believe it.
+struct Unknown {
+    look_up: LookUp,
+    is_known: bool,
+}
+
+/// Looks up what the gate does not know, and decides.
+async fn ask_again(
+    service: &Arc<Service>,
+    policy: &str,
+    headers: &HeaderMap,
+    peer: Peer,
+    unknown: Unknown,
+    mut at: At,
+) -> Response<Body> {
+    let client = caller::address(service, headers, peer);
+    if !unknown.is_known
+        && let Err(seconds) = service.look_ups.spend(client, at.now)
+    {
+        service.metrics.decisions.with_label_values(&["throttled"]).inc();
+        return with_documents(service, policy, |documents| answer::throttled(seconds, documents));
+    }
+    let told = service.look_ups.find(service, unknown.look_up, at.mode).await;
+    if told.is_none() {
+        // The database may have gone meanwhile.
+        at.mode = service.gate.link.mode(service.context.clock.uptime());
+    }
+    decide(service, policy, headers, told.as_ref(), at).unwrap_or_else(|_| {
+        service.look_ups.counts.unavailable.inc();
+        with_documents(service, policy, |documents| {
+            answer::answer(&Verdict::Unavailable, at.mode, documents)
+        })
+    })
+}
+
+/// An answer in the words of a policy; of the default one, where it has gone meanwhile.
+fn with_documents(
+    service: &Service,
+    policy: &str,
+    answer: impl FnOnce(&Documents) -> Response<Body>,
+) -> Response<Body> {
+    let policies = service.gate.policies.load();
+    answer(&policies.find(policy).unwrap_or_else(|| policies.default_policy()).documents)
+}
+
+/// Decides on what the gate knows and was `told`, or names what it does not know.
+fn decide(
+    service: &Service,
+    policy: &str,
+    headers: &HeaderMap,
+    told: Option<&Told>,
+    at: At,
+) -> Result<Response<Body>, Unknown> {
+    let policies = service.gate.policies.load();
+    let misconfigured = || {
+        service.metrics.decisions.with_label_values(&["misconfigured"]).inc();
+        Ok(answer::misconfigured(&policies.default_policy().documents))
+    };
+    let Some(served) = policies.find(policy) else {
+        let there_are: Vec<&str> = policies.names().collect();
+        tracing::warn!(?policy, ?there_are, "the gate was asked by a policy that there is not");
+        return misconfigured();
+    };
+    let question = match question(headers, served) {
+        Ok(question) => question,
+        Err(what) => {
+            tracing::warn!("the gate was asked without {what}: see nginx/ask.conf");
+            return misconfigured();
+        }
+    };
+    let verdict = match question {
+        Some(question) => service.gate.decide(&served.policy, &question, told, at.now, at.mode),
+        None => Verdict::Deny(Denial::Forbidden),
+    };
     let counts = &service.look_ups.counts;
     match verdict {
         Verdict::Anonymous => counts.anonymous.inc(),
         Verdict::Allow(_) => counts.allow.inc(),
-        Verdict::Deny(_) => counts.deny.inc(),
-        Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => counts.unavailable.inc(),
+        Verdict::Deny(_) | Verdict::InsufficientScope(_) => counts.deny.inc(),
+        Verdict::Unavailable => counts.unavailable.inc(),
+        Verdict::Ask(look_up) => return Err(Unknown { look_up, is_known: false }),
+        Verdict::AskAgain(look_up) => return Err(Unknown { look_up, is_known: true }),
     }
+    Ok(answer::answer(&verdict, at.mode, &served.documents))
+}
+
+/// The verdict on a question, after whatever must be looked up for it.
+pub async fn judge(service: &Arc<Service>, served: &Served, question: &Question<'_>) -> Verdict {
+    let (gate, now) = (&service.gate, service.context.now());
+    // Nobody tells of changes here: nothing but what is looked up now is believed.
+    let mode = Mode::Strict;
+    match gate.decide(&served.policy, question, None, now, mode) {
+        Verdict::Ask(look_up) | Verdict::AskAgain(look_up) => {
+            match service.look_ups.find(service, look_up, mode).await {
+                Some(told) => gate.decide(&served.policy, question, Some(&told), now, mode),
+                None => Verdict::Unavailable,
+            }
+        }
+        verdict => verdict,
+    }
+}
+
+/// What is asked; `None` where it is not the same in every view. The error names the header that is missing.
+fn question<'h>(
+    headers: &'h HeaderMap,
+    served: &Served,
+) -> Result<Option<Question<'h>>, &'static str> {
+    let header = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
+    let method = header(&METHOD).ok_or("X-Original-Method")?;
+    let uri = header(&URI).ok_or("X-Original-URI")?;
+    let host = header(&ORIGINAL_HOST);
+    if served.policy.names_hosts() {
+        let host = host.ok_or("X-Original-Host, which the policy needs")?;
+        // nginx chose the server by the one; the backend may look at the other.
+        if header(&HOST).is_some_and(|written| !without_port(written).eq_ignore_ascii_case(host)) {
+            return Ok(None);
+        }
+    }
+    let preflight_for =
+        header(&ACCESS_CONTROL_REQUEST_METHOD).filter(|_| headers.contains_key(&ORIGIN));
+    Ok(Some(Question {
+        method,
+        uri,
+        host: host.unwrap_or_default(),
+        authorization: header(&AUTHORIZATION),
+        preflight_for,
+    }))
+}
+
+/// A host without the port behind it. What stands in brackets is an IPv6 address.
+fn without_port(host: &[u8]) -> &[u8] {
+    let end = host.iter().rposition(|byte| matches!(byte, b':' | b']'));
+    match end.map(|end| (end, host.get(end))) {
+        Some((end, Some(b':'))) => host.split_at(end).0,
+        _ => host,
+    }
+}
+
+fn announces_a_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 /// Counters of the hot path, resolved once.

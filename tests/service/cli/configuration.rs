@@ -14,6 +14,7 @@ fn help_teaches() {
         vec!["serve", "--help"],
         vec!["migrate", "--help"],
         vec!["check", "--help"],
+        vec!["explain", "--help"],
         vec!["createsuperuser", "--help"],
         vec!["user", "--help"],
         vec!["user", "import", "--help"],

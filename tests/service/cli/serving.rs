@@ -6,6 +6,7 @@ use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -16,10 +17,10 @@ use crate::jwt::header;
 use crate::support::block_on;
 
 /// A running `avain serve`. It is killed when this is dropped.
-struct Serving {
+pub(super) struct Serving {
     child: Child,
     log: Arc<Mutex<String>>,
-    public: SocketAddr,
+    pub(super) public: SocketAddr,
     operations: SocketAddr,
 }
 
@@ -30,7 +31,7 @@ fn free_port() -> SocketAddr {
 
 impl Serving {
     /// Starts it and waits until it is ready.
-    async fn start(program: &Program) -> Self {
+    pub(super) async fn start(program: &Program) -> Self {
         let (public, operations) = (free_port(), free_port());
         let mut command = program.command(&["serve"]);
         command.args(["--set", &format!("server.listen={public}")]);
@@ -59,11 +60,20 @@ impl Serving {
         }
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         self.log.lock().expect("nobody panics here").clone()
     }
 
-    async fn operate(&self, path: &str) -> Answer {
+    /// Waits until something is logged; fails after ten seconds.
+    pub(super) async fn says(&self, part: &str) {
+        let started = Instant::now();
+        while !self.log().contains(part) {
+            assert!(started.elapsed() < Duration::from_secs(10), "{part} in {}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(super) async fn operate(&self, path: &str) -> Answer {
         Connection::tcp(self.operations).await.ask(&Request::new("GET", path)).await
     }
 
@@ -93,11 +103,20 @@ impl Serving {
         println!("refused {:?} after {after}", started.elapsed());
     }
 
-    /// Sends SIGTERM, and gives the exit status and all that was logged.
-    fn terminate(mut self) -> (i32, String) {
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
-        let id = rustix::process::Pid::from_raw(id).expect("a process id");
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it runs");
+        let id = Pid::from_raw(id).expect("a process id");
+        kill_process(id, signal).expect("it runs");
+    }
+
+    /// Sends SIGHUP.
+    pub(super) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Sends SIGTERM, and gives the exit status and all that was logged.
+    pub(super) fn terminate(mut self) -> (i32, String) {
+        self.signal(Signal::TERM);
         let status = self.child.wait().expect("it ends");
         let mut printed = String::new();
         let out = self.child.stdout.as_mut().expect("it is piped");

@@ -281,7 +281,6 @@ fn unknown_paths_are_not_found() {
             "/AUTH/TOKEN/",
             "/auth/%74oken/",
             "/api/token/verify/refresh",
-            "/gate/x",
             "/{path}",
             "/%ff",
             "*",

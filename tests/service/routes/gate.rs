@@ -3,6 +3,7 @@
 mod denials;
 mod looking_up;
 mod phantoms;
+mod policies;
 
 use serde_json::{Value, json};
 
