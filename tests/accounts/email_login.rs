@@ -213,7 +213,8 @@ async fn the_old_djoser_has_its_own_paths(engine: Engine) {
 
 async fn dj_rest_auth_needs_no_user_name(engine: Engine) {
     let site = site(engine, &[]).await;
-    let new = |email: &str| json!({ "email": email, "password1": "Quite-new-7-horse", "password2": "Quite-new-7-horse" });
+    let password = "Quite-new-7-horse";
+    let new = |email: &str| json!({ "email": email, "password1": password, "password2": password });
     let made = site.post("/users/register/", "", new("aino@example.org")).await;
     assert_eq!(made, (201, json!({ "detail": "Verification e-mail sent." })));
     let mail = site.mail("aino@example.org", 1).await;

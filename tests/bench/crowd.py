@@ -24,30 +24,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "setup"))
 
-from stack import Stack, free_port, toml, write_private  # noqa: E402
+from stack import start_alone  # noqa: E402
 
 PASSWORD = "Corr3ct-horse-9"
 ACCOUNTS = 20
 LEAST_MS, TIMES = 50.0, 5
 EXPECTED = {200, 401, 429, 503}
 EVERY = 0.005       # seconds between two questions to the gate
+SETTINGS = {"log.level": "error", "passwords.algorithm": "argon2id"}
 
 
-def start(directory, settings):
-    """avain with accounts in `directory`, without nginx and backend."""
-    stack = Stack(directory)
-    stack.environment = {}
-    stack.avain_port, stack.operations_port = free_port(), free_port()
-    stack.settings = {"server.listen": f"127.0.0.1:{stack.avain_port}", "server.operations": f"127.0.0.1:{stack.operations_port}",
-                      "database.url": f"sqlite:{stack.directory / 'avain.db'}", "log.level": "error",
-                      "passwords.algorithm": "argon2id", **settings}
-    write_private(stack.config, "".join(f"{name} = {toml(value)}\n" for name, value in stack.settings.items()))
-    stack.cli("migrate")
+def accounts(stack):
+    """Makes the accounts, and notes the API key of one."""
     lines = (json.dumps({"username": f"user{number}", "password": PASSWORD}) for number in range(ACCOUNTS))
     stack.cli("user", "import", stdin="\n".join(lines))
     stack.key = stack.add_token("user0")
-    stack.start_avain()
-    return stack
 
 
 def probe(port, key, seconds, results):
@@ -115,8 +106,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=20, help="of each half")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="settings of avain")
     options = parser.parse_args()
-    settings = dict(pair.split("=", 1) for pair in options.set)
-    with tempfile.TemporaryDirectory(prefix="avain-crowd-") as directory, start(directory, settings) as stack:
+    settings = {**SETTINGS, **dict(pair.split("=", 1) for pair in options.set)}
+    with tempfile.TemporaryDirectory(prefix="avain-crowd-") as directory, start_alone(directory, settings, accounts) as stack:
         _, results = probing(stack, options.seconds)
         idle = results.get(timeout=options.seconds + 60)
         _, results = probing(stack, options.seconds)

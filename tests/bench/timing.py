@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "setup"))
 
-from stack import Stack, free_port, toml, write_private  # noqa: E402
+from stack import start_alone  # noqa: E402
 
 PASSWORD = "Corr3ct-horse-9"
 WRONG = "wr0ng-Horse-10"
@@ -62,24 +62,17 @@ TRIED = {
 }
 
 
-def start(directory, settings):
-    """avain with accounts in `directory`, without nginx and backend."""
-    stack = Stack(directory)
-    stack.environment = {}
-    stack.avain_port, stack.operations_port = free_port(), free_port()
-    stack.settings = {"server.listen": f"127.0.0.1:{stack.avain_port}", "server.operations": f"127.0.0.1:{stack.operations_port}",
-                      "database.url": f"sqlite:{stack.directory / 'avain.db'}", "log.level": "warn",
-                      "layouts.dj-rest-auth.enabled": True,
-                      # No limit, but everything is counted: that is part of the time.
-                      "throttle.account_failures": 0, "throttle.address_failures": 0, "throttle.ceiling": 0,
-                      "throttle.resets_per_hour": 0, "throttle.mail_requests_per_hour": 0, **settings}
-    write_private(stack.config, "".join(f"{name} = {toml(value)}\n" for name, value in stack.settings.items()))
-    stack.cli("migrate")
+# No limit, but everything is counted: that is part of the time.
+SETTINGS = {"log.level": "warn", "layouts.dj-rest-auth.enabled": True,
+            "throttle.account_failures": 0, "throttle.address_failures": 0, "throttle.ceiling": 0,
+            "throttle.resets_per_hour": 0, "throttle.mail_requests_per_hour": 0}
+
+
+def accounts(stack):
+    """Makes the accounts that exist."""
     for copy in range(COPIES):
         stack.add_user(f"owner{copy}", PASSWORD)
         stack.add_user(f"off{copy}", PASSWORD, "--inactive")
-    stack.start_avain()
-    return stack
 
 
 class Client:
@@ -146,8 +139,8 @@ def main():
     layout = options.layout or next(iter(paths))
     if layout not in paths:
         parser.error(f"--layout {layout}: {options.what} knows {', '.join(paths)}")
-    settings = dict(pair.split("=", 1) for pair in options.set)
-    with tempfile.TemporaryDirectory(prefix="avain-timing-") as directory, start(directory, settings) as stack:
+    settings = {**SETTINGS, **dict(pair.split("=", 1) for pair in options.set)}
+    with tempfile.TemporaryDirectory(prefix="avain-timing-") as directory, start_alone(directory, settings, accounts) as stack:
         client = Client(stack.avain_port, paths[layout])
         passed = judge(*measure(client, kinds, options.calls))
     print(f"timing of {options.what}, {layout}: {'PASS' if passed else 'FAIL'}")

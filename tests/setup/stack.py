@@ -121,6 +121,20 @@ class Stack:
         return Path(self.socket_directory) / "avain.sock"
 
 
+def start_alone(directory, settings, accounts):
+    """avain without nginx and backend, on an SQLite file in `directory`: `accounts(stack)` makes accounts before it starts."""
+    stack = Stack(directory)
+    stack.environment = {}
+    stack.avain_port, stack.operations_port = free_port(), free_port()
+    stack.settings = {"server.listen": f"127.0.0.1:{stack.avain_port}", "server.operations": f"127.0.0.1:{stack.operations_port}",
+                      "database.url": f"sqlite:{stack.directory / 'avain.db'}", **settings}
+    write_private(stack.config, "".join(f"{name} = {toml(value)}\n" for name, value in stack.settings.items()))
+    stack.cli("migrate")
+    accounts(stack)
+    stack.start_avain()
+    return stack
+
+
 def start_stack(directory, settings=None, database_url=None, tls=False, contract=False, *, roots=None, origins=(),
                 rate="100000r/s", avain_upstream=None, ports=None, log=True, before_start=None, inherit=False, workers=1):
     """Migrates the database, starts avain, the stand-in and nginx in `directory`, and gives the `Stack` once all answer.
