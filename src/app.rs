@@ -784,6 +784,12 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
                 manner: Manner::DjRestAuth(dialect),
             }
         }
+        "native" => Tongue {
+            dialect: Arc::clone(&tokens),
+            token_dialect: tokens,
+            schemes: vec![Scheme::Bearer, Scheme::Token],
+            manner: Manner::Tokens,
+        },
         "metax" => Tongue {
             dialect: Arc::new(Metax),
             token_dialect: tokens,

@@ -465,6 +465,7 @@ pub const LAYOUTS: &[(&str, &[(&str, &str)])] = &[
     ("simplejwt", &[("mount", "/api/token"), ("rotation", "on")]),
     ("dj-rest-auth", &[("mount", "/users"), ("rotation", "on"), ("enabled", "off")]),
     ("metax", &[("mount", "/v3")]),
+    ("native", &[("mount", "/auth")]),
 ];
 
 /// All settings.

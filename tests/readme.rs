@@ -152,6 +152,7 @@ fn endpoints() -> String {
                 Methods::GetPutPatch => "GET, PUT, PATCH",
                 Methods::Delete => "DELETE",
                 Methods::Get => "GET",
+                Methods::GetDelete => "GET, DELETE",
                 Methods::GetPutPatchDelete => "GET, PUT, PATCH, DELETE",
             };
             let _ = writeln!(out, "| `{name}` | {methods} | `{path}` | {what} | {answers} |");
@@ -247,6 +248,12 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
         Endpoint::PrimaryAddress => {
             ("making a verified address the primary one", "200; 400, 401, 404")
         }
+        Endpoint::Families => (
+            "where one is signed in: since when, from which address and program, last used; DELETE signs out \
+             everywhere else",
+            "200 `sessions`; 204; 401",
+        ),
+        Endpoint::FamilyById => ("signing out in one of these places", "204; 401, 404"),
         Endpoint::ResendVerification => ("another verification mail for `email`", "200; 400"),
     }
 }

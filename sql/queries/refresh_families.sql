@@ -2,24 +2,26 @@
 
 -- name: begin
 INSERT INTO refresh_families (id, account_id, layout, state, begun_at, ends_at,
-    current_digest, current_token_id, current_issued_at, current_expires_at)
-VALUES ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9)
+    current_digest, current_token_id, current_issued_at, current_expires_at, address, user_agent, used_at)
+VALUES ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: find
 SELECT f.id, f.account_id, u.is_active, f.state, f.ends_at, f.current_digest, f.current_token_id,
-    f.current_issued_at, f.current_expires_at, f.previous_digest, f.rotated_at, f.end_reason
+    f.current_issued_at, f.current_expires_at, f.previous_digest, f.rotated_at, f.end_reason,
+    f.used_at
 FROM refresh_families f JOIN auth_user u ON u.id = f.account_id
 WHERE f.id = $1;
 
 -- name: rotate
 UPDATE refresh_families
-SET previous_digest = current_digest, rotated_at = $3, current_digest = $4, current_token_id = $5,
+SET previous_digest = current_digest, rotated_at = $3, used_at = $3, current_digest = $4, current_token_id = $5,
     current_issued_at = $6, current_expires_at = $7
 WHERE id = $1 AND current_digest = $2 AND state = 'active'
     AND EXISTS (SELECT 1 FROM auth_user u WHERE u.id = account_id AND u.is_active)
 RETURNING id, account_id, TRUE AS is_active, state, ends_at, current_digest, current_token_id,
-    current_issued_at, current_expires_at, previous_digest, rotated_at, end_reason;
+    current_issued_at, current_expires_at, previous_digest, rotated_at, end_reason,
+    used_at;
 
 -- name: end
 UPDATE refresh_families SET state = 'ended', ended_at = $2, end_reason = $3
@@ -29,6 +31,29 @@ RETURNING account_id;
 -- name: end_of_account
 UPDATE refresh_families SET state = 'ended', ended_at = $2, end_reason = $3
 WHERE account_id = $1 AND state = 'active';
+
+-- name: touch
+-- Used at $2, unless that was noted after $3.
+UPDATE refresh_families SET used_at = $2
+WHERE id = $1 AND state = 'active' AND (used_at IS NULL OR used_at <= $3)
+RETURNING id;
+
+-- name: of_account
+-- Those that can be refreshed at $2, the one that was used last first.
+SELECT id, layout, begun_at, ends_at, current_expires_at, address, user_agent, coalesce(used_at, begun_at) AS last_used_at
+FROM refresh_families
+WHERE account_id = $1 AND state = 'active' AND ends_at > $2 AND current_expires_at > $2
+ORDER BY coalesce(used_at, begun_at) DESC, id LIMIT $3;
+
+-- name: end_one_of_account
+UPDATE refresh_families SET state = 'ended', ended_at = $3, end_reason = $4
+WHERE id = $2 AND account_id = $1 AND state = 'active'
+RETURNING id;
+
+-- name: end_others_of_account
+UPDATE refresh_families SET state = 'ended', ended_at = $3, end_reason = $4
+WHERE account_id = $1 AND id <> $2 AND state = 'active'
+RETURNING id;
 
 -- name: sweep
 DELETE FROM refresh_families

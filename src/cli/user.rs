@@ -19,8 +19,10 @@ use crate::base::secret::Secret;
 use crate::cli::{Failure, Tools, prompt, say, say_json};
 use crate::dialect::password_rules;
 use crate::flow::administer::{self, AccountDraft, Deleted};
+use crate::flow::families;
 use crate::settings::Settings;
 use crate::store::accounts::{self, Edit};
+use crate::token::claims::FamilyId;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -106,10 +108,21 @@ pub(super) enum UserCommand {
         /// Its user name, or its mail address.
         name: String,
     },
-    /// End everything that an account is signed in to; its API key stays.
+    /// List where an account is signed in, with tokens that can be refreshed: since when, from where.
+    Sessions {
+        /// Its user name, or its mail address.
+        name: String,
+        /// Print JSON, one object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End everything that an account is signed in to, or one of it; its API key stays.
     SignOut {
         /// Its user name, or its mail address.
         name: String,
+        /// Only this one, by its id in `avain user sessions`.
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
     },
     /// Forget failed sign-ins of an account, so that its owner need not wait, and resets that were asked for.
     Unlock {
@@ -292,12 +305,9 @@ pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<Exi
         }
         UserCommand::Activate { name } => switch(&tools, &name, true).await?,
         UserCommand::Deactivate { name } => switch(&tools, &name, false).await?,
-        UserCommand::SignOut { name } => {
-            let account = administer::find(store, &name).await.map_err(Failure::fault)?;
-            administer::sign_out_everywhere(store, &tools.caller, account.id, now)
-                .await
-                .map_err(Failure::fault)?;
-            say(&format!("Account {name} is signed out everywhere."))?;
+        UserCommand::Sessions { name, json } => sessions(&tools, &name, json).await?,
+        UserCommand::SignOut { name, session } => {
+            sign_out(&tools, &name, session.as_deref()).await?;
         }
         UserCommand::Unlock { name } => unlock(&tools, &name).await?,
         UserCommand::Delete { name, yes } => delete(&tools, &name, yes).await?,
@@ -384,6 +394,53 @@ async fn unlock(tools: &Tools, name: &str) -> Result<(), Failure> {
     } else {
         format!("Account {name} was not locked.")
     })
+}
+
+async fn sessions(tools: &Tools, name: &str, as_json: bool) -> Result<(), Failure> {
+    let (store, now) = (&tools.store, tools.clock.now());
+    let account = administer::find(store, name).await.map_err(Failure::fault)?;
+    for family in families::list(store, account.id, now).await.map_err(Failure::fault)? {
+        let (begun, used) = (family.begun_at.rfc3339(), family.used_at.rfc3339());
+        if as_json {
+            say_json(&json!({
+                "id": family.id.to_string(),
+                "layout": family.layout,
+                "begun_at": begun,
+                "used_at": used,
+                "expires_at": family.expires_at.rfc3339(),
+                "address": family.address,
+                "user_agent": family.user_agent,
+            }))?;
+        } else {
+            let unknown = || "-".to_owned();
+            let address = family.address.unwrap_or_else(unknown);
+            let program = family.user_agent.unwrap_or_else(unknown);
+            say(&format!("{}  begun {begun}  used {used}  {address:<15}  {program}", family.id))?;
+        }
+    }
+    Ok(())
+}
+
+async fn sign_out(tools: &Tools, name: &str, session: Option<&str>) -> Result<(), Failure> {
+    let (store, now) = (&tools.store, tools.clock.now());
+    let account = administer::find(store, name).await.map_err(Failure::fault)?;
+    let Some(session) = session else {
+        administer::sign_out_everywhere(store, &tools.caller, account.id, now)
+            .await
+            .map_err(Failure::fault)?;
+        return say(&format!("Account {name} is signed out everywhere."));
+    };
+    let ended = match FamilyId::parse(session) {
+        Some(family) => families::end(store, &tools.caller, account.id, family, now)
+            .await
+            .map_err(Failure::fault)?,
+        None => false,
+    };
+    if ended {
+        say(&format!("Account {name} is signed out there."))
+    } else {
+        Err(Failure::fault(format!("account {name} is not signed in as {session}")))
+    }
 }
 
 async fn switch(tools: &Tools, name: &str, active: bool) -> Result<(), Failure> {

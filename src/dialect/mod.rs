@@ -6,6 +6,7 @@ pub mod djoser;
 pub mod drf;
 pub mod form;
 pub mod metax;
+pub mod sessions;
 pub mod simplejwt;
 pub mod words;
 
@@ -82,6 +83,10 @@ pub enum Endpoint {
     VerifyAddress,
     /// Making an address the primary one.
     PrimaryAddress,
+    /// Where one is signed in, and signing out everywhere else.
+    Families,
+    /// Signing out in one place.
+    FamilyById,
 }
 
 impl Endpoint {
@@ -134,6 +139,8 @@ impl Endpoint {
             Self::AddressById => "address_by_id",
             Self::VerifyAddress => "verify_address",
             Self::PrimaryAddress => "primary_address",
+            Self::Families => "families",
+            Self::FamilyById => "family_by_id",
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::account::account::{Account, AccountId};
 use crate::account::principal::Principal;
 use crate::flow::{Context, Error, Refusal};
 use crate::store::{accounts, api_keys};
-use crate::token::claims::Kind;
+use crate::token::claims::{FamilyId, Kind};
 use crate::token::credential::{Credential, Denial, Schemes};
 use crate::token::opaque::ClassicKey;
 use crate::token::standing::Standing;
@@ -44,6 +44,17 @@ pub async fn caller(
         Credential::Bearer(token) => bearer(context, token).await?,
     };
     Ok(accounts::find_by_id(&context.store, owner.id).await?)
+}
+
+/// The family of the access token in an `Authorization` header: where somebody is signed in who is. `None` for
+/// credentials that have none.
+#[must_use]
+pub fn family(context: &Context, schemes: &Schemes, header: Option<&[u8]>) -> Option<FamilyId> {
+    let Ok(Credential::Bearer(presented)) = schemes.read(header) else { return None };
+    let ring = context.ring.load_full();
+    let mut scratch = Box::<Scratch>::default();
+    let now = context.now();
+    verify::verify(&ring, &context.expectations, presented, now, &mut scratch).ok()?.family()
 }
 
 async fn bearer(context: &Context, presented: &[u8]) -> Result<Principal, Error> {

@@ -9,6 +9,7 @@ pub mod change_email;
 pub mod change_password;
 pub mod change_username;
 pub mod emails;
+pub mod families;
 pub mod key_schedule;
 pub mod keys;
 pub mod links;
@@ -44,6 +45,7 @@ use crate::mail::Mailer;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::accounts::Owner;
+use crate::store::refresh_families::Origin;
 use crate::token::claims::{ClaimsShape, TokenRules};
 use crate::token::credential::Denial;
 use crate::token::django_link::DjangoLinks;
@@ -179,6 +181,11 @@ impl Caller {
     #[must_use]
     pub fn command_line() -> Self {
         Self { layout: Some("command-line"), ..Self::default() }
+    }
+
+    /// From where a family is begun.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { address: self.address, user_agent: self.user_agent.clone() }
     }
 
     /// As somebody who has just shown that this account is theirs, unless somebody is signed in already.

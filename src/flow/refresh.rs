@@ -1,5 +1,7 @@
 //! Refreshing: a refresh token for an access token, and under rotation for its successor.
 
+use std::time::Duration;
+
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
@@ -11,6 +13,9 @@ use crate::token::authenticated::Authenticated;
 use crate::token::claims::{FamilyId, Kind};
 use crate::token::refresh::{Family, Renewal, Standing};
 use crate::token::verify::{self, Rejection, Scratch, Subject, VerifiedToken};
+
+/// A use is noted once in so much time.
+const BETWEEN_USES: Duration = Duration::from_mins(1);
 
 /// Answers a refresh token. The rules are told in [`crate::token::refresh`].
 pub async fn refresh(
@@ -27,7 +32,7 @@ pub async fn refresh(
     let (family_id, digest) = identify(&token)?;
     let issuer = context.issuer(&ring, &layout.tokens, now);
 
-    let family = find_or_adopt(context, layout, &token, family_id, &digest, now).await?;
+    let family = find_or_adopt(context, layout, caller, &token, family_id, &digest, now).await?;
     if family.ended && !family.ended_with_account {
         return Err(Rejection::Revoked.into());
     }
@@ -73,6 +78,11 @@ pub async fn refresh(
         });
     };
     let who = Authenticated::by_renewal(renewal);
+    // A rotation notes the use by itself.
+    let noted_after = now.minus(BETWEEN_USES);
+    if family.used_at.is_none_or(|used_at| used_at <= noted_after) {
+        refresh_families::touch(&context.store, family.id, now, noted_after).await?;
+    }
     note(context, caller, &family, now).await?;
     let refresh =
         if layout.tokens.rotation { Some(issuer.refresh(&who, &family.successor)?) } else { None };
@@ -114,6 +124,7 @@ pub(super) fn identify(token: &VerifiedToken<'_>) -> Result<(FamilyId, Digest), 
 pub(super) async fn find_or_adopt(
     context: &Context,
     layout: &LayoutRules,
+    caller: &Caller,
     token: &VerifiedToken<'_>,
     family: FamilyId,
     digest: &Digest,
@@ -146,6 +157,8 @@ pub(super) async fn find_or_adopt(
         token_id: token_id.to_owned(),
         issued_at: token.issued_at(),
         expires_at: Timestamp::from_seconds(expires_at),
+        origin: caller.origin(),
+        used_at: now,
     };
     refresh_families::adopt(&context.store, &adopted).await?;
     let found = refresh_families::find(&context.store, family).await?;

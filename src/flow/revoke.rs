@@ -22,7 +22,7 @@ pub async fn revoke_refresh_token(
     let token =
         verify::verify(&ring, &context.expectations, presented.as_bytes(), now, &mut scratch)?;
     let (family_id, digest) = identify(&token)?;
-    let family = find_or_adopt(context, layout, &token, family_id, &digest, now).await?;
+    let family = find_or_adopt(context, layout, caller, &token, family_id, &digest, now).await?;
     if !family.is_of(token.subject()) {
         return Err(Refusal::OwnerInactive.into());
     }

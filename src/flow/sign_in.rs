@@ -121,7 +121,8 @@ pub async fn begin(
     let stamp = issuer.refresh_stamp(ends_at);
     let pair = TokenPair { access: issuer.access(&who)?, refresh: issuer.refresh(&who, &stamp)? };
     let mut tx = context.store.begin("begin refresh family").await?;
-    refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp).await?;
+    let origin = caller.origin();
+    refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp, &origin).await?;
     audit::event(Event::SignIn, &caller.as_owner(account), now)
         .about(checked.account())
         .detail("family", family.to_string())

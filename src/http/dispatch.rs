@@ -18,9 +18,9 @@ use crate::base::encode::hex;
 use crate::base::{random, secret};
 use crate::dialect::dj_rest_auth::Mode;
 use crate::dialect::form::Submission;
-use crate::dialect::{Answer, drf};
+use crate::dialect::{Answer, Endpoint, drf};
 use crate::flow::{Caller, Error, Fault, Refusal, authenticate};
-use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, gate, token};
+use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, families, gate, token};
 use crate::http::response::{self, Body, REQUEST_ID};
 use crate::http::router::{Manner, Route};
 use crate::http::routes::Access;
@@ -246,6 +246,9 @@ async fn run(
         headers: &parts.headers,
     };
     let context = &service.context;
+    if matches!(route.endpoint, Endpoint::Families | Endpoint::FamilyById) {
+        return families::answer(context, route, &ask).await;
+    }
     match &route.manner {
         Manner::Djoser(djoser) if route.access != Access::Ignored => {
             djoser::answer(context, djoser, &ask, &submission).await

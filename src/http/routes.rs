@@ -22,6 +22,8 @@ pub enum Methods {
     Delete,
     /// GET (and so HEAD).
     Get,
+    /// GET and DELETE.
+    GetDelete,
 }
 
 impl Methods {
@@ -36,6 +38,7 @@ impl Methods {
             Self::GetPutPatchDelete => "GET, PUT, PATCH, DELETE, HEAD, OPTIONS",
             Self::Delete => "DELETE, OPTIONS",
             Self::Get => "GET, HEAD, OPTIONS",
+            Self::GetDelete => "GET, DELETE, HEAD, OPTIONS",
         }
     }
 
@@ -47,13 +50,19 @@ impl Methods {
             Method::GET | Method::HEAD => {
                 matches!(
                     self,
-                    Self::Get | Self::GetPost | Self::GetPutPatch | Self::GetPutPatchDelete
+                    Self::Get
+                        | Self::GetDelete
+                        | Self::GetPost
+                        | Self::GetPutPatch
+                        | Self::GetPutPatchDelete
                 )
             }
             Method::PUT | Method::PATCH => {
                 matches!(self, Self::GetPutPatch | Self::GetPutPatchDelete)
             }
-            Method::DELETE => matches!(self, Self::GetPutPatchDelete | Self::Delete),
+            Method::DELETE => {
+                matches!(self, Self::GetPutPatchDelete | Self::GetDelete | Self::Delete)
+            }
             _ => false,
         }
     }
@@ -102,7 +111,7 @@ const fn row(path: &'static str, methods: Methods, endpoint: Endpoint, access: A
 
 use Access::{Ignored, Open, OpenPost, SignedIn};
 use Endpoint as E;
-use Methods::{Delete, Get, GetPost, GetPutPatch, GetPutPatchDelete, Post, PostHead};
+use Methods::{Delete, Get, GetDelete, GetPost, GetPutPatch, GetPutPatchDelete, Post, PostHead};
 
 /// All layouts.
 pub const LAYOUTS: &[Layout] = &[
@@ -194,5 +203,13 @@ pub const LAYOUTS: &[Layout] = &[
         name: "metax",
         about: "Django REST framework's token view, as Metax offers it",
         rows: &[row("/drf-token-auth", Post, E::ObtainKey, Open)],
+    },
+    Layout {
+        name: "native",
+        about: "what the peers do not have",
+        rows: &[
+            row("/sessions", GetDelete, E::Families, SignedIn),
+            row("/sessions/{id}", Delete, E::FamilyById, SignedIn),
+        ],
     },
 ];

@@ -1,5 +1,7 @@
 //! Refresh families: one row for each sign-in, with digests of token ids and never a token.
 
+use std::net::IpAddr;
+
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
@@ -38,6 +40,15 @@ impl EndReason {
     }
 }
 
+/// From where a family is begun: what its owner is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// What the client's program says it is.
+    pub user_agent: Option<String>,
+}
+
 /// Part of a transaction: begins a family with its first refresh token.
 pub async fn begin_in(
     tx: &mut Tx,
@@ -45,6 +56,7 @@ pub async fn begin_in(
     layout: &str,
     begun_at: Timestamp,
     stamp: &Stamp,
+    origin: &Origin,
 ) -> Result<(), StoreError> {
     let params = [
         who.family().as_bytes().as_slice().into(),
@@ -56,6 +68,9 @@ pub async fn begin_in(
         stamp.token_id.as_str().into(),
         stamp.issued_at.into(),
         stamp.expires_at.into(),
+        origin.address.map(|address| address.to_string()).into(),
+        origin.user_agent.as_deref().into(),
+        begun_at.seconds().into(),
     ];
     tx.run("refresh_families.begin", &params).await.map(drop)
 }
@@ -81,6 +96,10 @@ pub struct Adopted {
     pub issued_at: Timestamp,
     /// The token's `exp`.
     pub expires_at: Timestamp,
+    /// From where it is used.
+    pub origin: Origin,
+    /// When it is used.
+    pub used_at: Timestamp,
 }
 
 /// Begins the family of a token from before the change-over, unless it is there already.
@@ -95,6 +114,9 @@ pub async fn adopt(store: &Store, adopted: &Adopted) -> Result<(), StoreError> {
         adopted.token_id.as_str().into(),
         adopted.issued_at.seconds().into(),
         adopted.expires_at.seconds().into(),
+        adopted.origin.address.map(|address| address.to_string()).into(),
+        adopted.origin.user_agent.as_deref().into(),
+        adopted.used_at.seconds().into(),
     ];
     store.write("refresh_families.begin", &params).await.map(drop)
 }
@@ -144,18 +166,123 @@ pub async fn end_in(
     Ok(owner.is_some())
 }
 
+/// Notes that a token of a family was used, unless that was noted after `unless_after`.
+pub async fn touch(
+    store: &Store,
+    id: FamilyId,
+    now: Timestamp,
+    unless_after: Timestamp,
+) -> Result<(), StoreError> {
+    let params =
+        [id.as_bytes().as_slice().into(), now.seconds().into(), unless_after.seconds().into()];
+    store.write("refresh_families.touch", &params).await.map(drop)
+}
+
+/// A family as its owner is shown it.
+#[derive(Clone, Debug)]
+pub struct ListedFamily {
+    /// Its id.
+    pub id: FamilyId,
+    /// Under which layout it was begun.
+    pub layout: String,
+    /// When it was begun.
+    pub begun_at: Timestamp,
+    /// Until when it can be refreshed if nobody does before.
+    pub expires_at: Timestamp,
+    /// When a token of it was used the last time.
+    pub used_at: Timestamp,
+    /// From which address it was begun.
+    pub address: Option<String>,
+    /// With which program.
+    pub user_agent: Option<String>,
+}
+
+/// At most `most` families of an account that can be refreshed now, the one used last first.
+pub async fn of_account(
+    store: &Store,
+    account: AccountId,
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<ListedFamily>, StoreError> {
+    let params = [account.get().into(), now.seconds().into(), most.into()];
+    let rows = store.read("refresh_families.of_account", &params).await?;
+    let listed = rows.iter().map(|row| {
+        Ok(ListedFamily {
+            id: family_id(row)?,
+            layout: row.text("layout")?,
+            begun_at: row.seconds("begun_at")?,
+            expires_at: row.seconds("ends_at")?.min(row.seconds("current_expires_at")?),
+            used_at: row.seconds("last_used_at")?,
+            address: row.opt_text("address")?,
+            user_agent: row.opt_text("user_agent")?,
+        })
+    });
+    listed.collect()
+}
+
+/// Part of a transaction: ends one family of this account. `false` where it has no such family, or that has
+/// ended.
+pub async fn end_one_in(
+    tx: &mut Tx,
+    account: AccountId,
+    id: FamilyId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let ended = end_some(tx, "refresh_families.end_one_of_account", account, id, reason, now);
+    Ok(ended.await? > 0)
+}
+
+/// Part of a transaction: ends all families of this account but `kept`, also those that nobody has used here
+/// yet, as far as they began before it.
+pub async fn end_others_in(
+    tx: &mut Tx,
+    account: AccountId,
+    kept: FamilyId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let before = kept.begun_at().millis();
+    tx.run("accounts.revoke_before", &[account.get().into(), before.into()]).await?;
+    end_some(tx, "refresh_families.end_others_of_account", account, kept, reason, now).await?;
+    changes::note(tx, Change::Account(account.get()), now).await
+}
+
+async fn end_some(
+    tx: &mut Tx,
+    statement: &str,
+    account: AccountId,
+    id: FamilyId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let params = [
+        account.get().into(),
+        id.as_bytes().as_slice().into(),
+        now.seconds().into(),
+        reason.as_str().into(),
+    ];
+    let ended = tx.run(statement, &params).await?.len();
+    if ended > 0 {
+        changes::note(tx, Change::Account(account.get()), now).await?;
+    }
+    Ok(ended)
+}
+
 /// Deletes at most `most` families whose last token expired before `before`. Gives how many.
 pub async fn sweep(store: &Store, before: Timestamp, most: i64) -> Result<usize, StoreError> {
     let params = [before.seconds().into(), most.into()];
     Ok(store.write("refresh_families.sweep", &params).await?.len())
 }
 
+fn family_id(row: &Row) -> Result<FamilyId, StoreError> {
+    FamilyId::from_stored(&row.blob("id")?)
+        .ok_or_else(|| StoreError::Other("the id of a refresh family is not 16 bytes".to_owned()))
+}
+
 fn family(row: &Row) -> Result<Family, StoreError> {
-    let id = FamilyId::from_stored(&row.blob("id")?).ok_or_else(|| {
-        StoreError::Other("the id of a refresh family is not 16 bytes".to_owned())
-    })?;
     Ok(Family {
-        id,
+        id: family_id(row)?,
         account: AccountId::new(row.int32("account_id")?),
         account_is_active: row.bool("is_active")?,
         ended: row.text("state")? != "active",
@@ -171,5 +298,6 @@ fn family(row: &Row) -> Result<Family, StoreError> {
         },
         previous: row.opt_digest("previous_digest")?,
         rotated_at: row.opt_seconds("rotated_at")?,
+        used_at: row.opt_seconds("used_at")?,
     })
 }

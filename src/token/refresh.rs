@@ -38,6 +38,8 @@ pub struct Family {
     pub previous: Option<Digest>,
     /// When the token in force replaced the one before it.
     pub rotated_at: Option<Timestamp>,
+    /// When a token of it was used the last time, to the minute.
+    pub used_at: Option<Timestamp>,
 }
 
 /// Where a presented token stands in its family.

@@ -4,7 +4,7 @@ use avain::account::account::AccountId;
 use avain::base::clock::Timestamp;
 use avain::base::digest::Digest;
 use avain::store::changes::{Change, Feed};
-use avain::store::refresh_families::{self, Adopted, EndReason};
+use avain::store::refresh_families::{self, Adopted, EndReason, Origin};
 use avain::store::{Store, StoreError, accounts};
 use avain::token::claims::{FamilyId, Kind, Stamp};
 
@@ -29,6 +29,11 @@ fn adopted(account: AccountId, jti: &str) -> Adopted {
         token_id: jti.to_owned(),
         issued_at: NOW,
         expires_at: at(100),
+        origin: Origin {
+            address: "192.0.2.7".parse().ok(),
+            user_agent: Some("Firefox".to_owned()),
+        },
+        used_at: at(1),
     }
 }
 

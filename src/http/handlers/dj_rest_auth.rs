@@ -61,6 +61,8 @@ pub async fn answer(
             Ok(crate::dialect::Dialect::done(dialect))
         }
         Endpoint::ObtainPair
+        | Endpoint::Families
+        | Endpoint::FamilyById
         | Endpoint::BlacklistToken
         | Endpoint::ObtainKey
         | Endpoint::ListAccounts

@@ -59,6 +59,8 @@ pub async fn answer(
             Ok(djoser.nothing())
         }
         Endpoint::ObtainPair
+        | Endpoint::Families
+        | Endpoint::FamilyById
         | Endpoint::RefreshPair
         | Endpoint::VerifyToken
         | Endpoint::BlacklistToken

@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod dj_rest_auth;
 pub mod djoser;
+pub mod families;
 pub mod gate;
 pub mod token;
 

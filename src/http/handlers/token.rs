@@ -130,7 +130,9 @@ pub async fn answer(
         | Endpoint::Addresses
         | Endpoint::AddressById
         | Endpoint::VerifyAddress
-        | Endpoint::PrimaryAddress => {
+        | Endpoint::PrimaryAddress
+        | Endpoint::Families
+        | Endpoint::FamilyById => {
             Err(Error::Fault(Fault::Broken("a layout of tokens has an endpoint of accounts")))
         }
     }

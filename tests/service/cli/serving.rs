@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Program;
 use crate::client::{Answer, Connection, Request};
 use crate::harness::{Engine, Pair, gate_request};
-use crate::jwt::header;
+use crate::jwt::{claims, header};
 use crate::support::block_on;
 
 /// A running `avain serve`. It is killed when this is dropped.
@@ -148,6 +148,21 @@ fn commands_reach_a_running_service() {
                 serving.refuses_soon(&pair.bearer(), command).await;
             }
             run(&["user", "activate", "aino"]).good();
+            // One sign-in of two, by its id.
+            let (one, other) = (serving.sign_in("aino").await, serving.sign_in("aino").await);
+            let listed = run(&["user", "sessions", "aino", "--json"]).json_lines();
+            assert_eq!(listed.len(), 2, "{listed:?}");
+            let sid = claims(&one.access)["sid"].clone();
+            let found = listed.iter().find(|found| found["id"] == sid).expect("it is listed");
+            assert_eq!(found["address"], "127.0.0.1");
+            let sid = sid.as_str().expect("is text");
+            assert!(run(&["user", "sessions", "aino"]).good().contains(sid));
+            let end = ["user", "sign-out", "aino", "--session", sid];
+            assert_eq!(run(&end).good(), "Account aino is signed out there.\n");
+            serving.refuses_soon(&one.bearer(), "sign-out --session").await;
+            assert!(serving.admits(&other.bearer()).await);
+            run(&end).refused(1, "is not signed in as");
+
             let key = run(&["token", "create", "aino"]).good().trim().to_owned();
             let key = format!("Token {key}");
             assert!(serving.admits(&key).await);

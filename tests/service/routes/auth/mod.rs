@@ -1,3 +1,4 @@
 //! `/auth`: the layout `harrastuspassi`.
 
+mod sessions;
 mod token;
