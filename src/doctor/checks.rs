@@ -31,7 +31,7 @@ checks! {
     METHOD "method": "The gate judges the method that was really used, whatever the client's headers say.",
         "proxy_set_header X-Original-Method $request_method;   # in location = /_avain_gate (gate.conf)";
     PATH "path": "The gate judges the path as it was sent, and refuses one that can be read in two ways.",
-        "proxy_set_header X-Original-URI $request_uri;   # never $uri (gate.conf); proxy_pass without a path";
+        "proxy_set_header X-Original-URI $avain_target;   # or $request_uri, never $uri (gate.conf)";
     NESTED_ROOT "nested-root": "The API is not served behind a prefix that is not protected.",
         "if ($avain_misplaced_root) { return 404; }   # backend.conf, with the map of avain.conf";
     GATE_OUTSIDE "gate-outside": "Nobody outside may ask the gate.",

@@ -45,7 +45,7 @@ BROKEN = [
     ("the client's own headers to the gate", [("gate.conf", r"proxy_pass_request_headers off;", ""),
                                               ("gate.conf", r"proxy_set_header X-Original-\w+ .*", "")],
      {"method", "path"}),
-    ("the decoded path", [("gate.conf", r"X-Original-URI \$request_uri", "X-Original-URI $decoded"),
+    ("the decoded path", [("gate.conf", r"X-Original-URI \$avain_target", "X-Original-URI $decoded"),
                           ("protect.conf", r"\A", "set $decoded $uri;\n")], {"path"}),
     ("a second root behind an open one", [("nginx.conf", r"1;\n\s*\}", "0;\n}")], {"nested-root"}),
     ("the gate for everybody", [("nginx.conf", API, r"location /gate { proxy_pass http://avain; } \1")], {"gate-outside"}),

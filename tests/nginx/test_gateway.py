@@ -21,9 +21,9 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "setup"), str(HERE.parent / "backend")]
 
 from client import CountingProxy, ScriptedGate, send, send_h2  # noqa: E402
-from nginx_site import PROJECT  # noqa: E402
+from nginx_site import PROJECT, write_site  # noqa: E402
 from postgres import Postgres  # noqa: E402
-from processes import Failure, Process, free_port, wait_until  # noqa: E402
+from processes import Failure, Process, free_port, is_open, wait_until  # noqa: E402
 from stack import binary, certificate, find_nginx, start_stack, status_of, toml, write_private  # noqa: E402
 
 UI = "https://ui.example.org"
@@ -311,6 +311,53 @@ class Paths(GatewayCase):
                                                 ("X-Original-URI", HOBBIES)])
                 self.assertEqual(reply.status, 404, reply.body)
                 self.assertEqual(reply.all("X-Upstream-Authorization") + reply.all("X-Auth-User-Id"), [])
+                self.assertEqual(self.arrived(), [])
+
+
+class UnderAPrefix(GatewayCase):
+    """All of it under /hp/, which neither avain nor the backend hears of."""
+
+    @classmethod
+    def start(cls, **more):
+        super().start(**more)
+        cls.access = cls.access_token("mia")
+        cls.port = free_port()
+        site = write_site(Path(cls.directory) / "prefixed", avain=f"unix:{cls.stack.avain_socket}",
+                          backend=f"127.0.0.1:{cls.stack.backend_port}", port=cls.port, roots=["/hp/api/"], origins=[UI], rate="1000r/s")
+        text = site.read_text()
+        for old, new in (("include avain/server.conf;", 'include avain/server.conf; if ($request_uri ~ "^/hp(/.*)") { set $avain_target $1; } '
+                          "location ^~ /hp/auth/ { include avain/to_avain.conf; }"),
+                         ("location ^~ /accounts/ ", "location ^~ /hp/accounts/ "), ('"~(?s)^/(?:(?:', '"~(?s)^/hp/(?:(?:')):
+            assert old in text, old
+            text = text.replace(old, new)
+        site.write_text(text)
+        nginx = Process("nginx under a prefix", [find_nginx(), "-e", "stderr", "-c", str(site)], Path(cls.directory) / "prefixed.log")
+        cls.addClassCleanup(nginx.stop)
+        nginx.wait_ready(lambda: is_open(cls.port))
+
+    def send(self, method, path, headers=(), body=None):
+        return send(f"http://127.0.0.1:{self.port}", method, path, headers, body)
+
+    def test_the_backend_and_avain_get_what_is_behind_it(self):
+        for path in (HOBBIES, HOBBIES + "?page=2", "/api/v1/hobbies/1%20a/?x=%2F"):
+            with self.part(path=path):
+                self.send("GET", "/hp" + path, [("Authorization", "Bearer " + self.access)])
+                seen = self.arrived()[-1]
+                self.assertEqual((seen["path"], seen["query"]), (path.partition("?")[0], path.partition("?")[2]))
+                self.assertEqual(seen["user"], "mia")
+        body = json.dumps({"username": "mia", "password": PASSWORD}).encode()
+        self.assertEqual(self.send("POST", "/hp/auth/token/", [("Content-Type", "application/json")], body).status, 200)
+
+    def test_what_is_refused_stays_refused(self):
+        for method, path, status in (
+                ("POST", "/hp" + HOBBIES, 401), ("GET", "/hp/api/v1/x/..%2fhobbies/", 403), ("GET", "/hp/api//v1/hobbies/", 403),
+                ("GET", "//hp/api/v1/hobbies/", 403), ("GET", "/%68p/api/v1/hobbies/", 403), ("GET", "/hp/%2e/api/v1/hobbies/", 403),
+                ("GET", "/hp/api/v1/api/v1/hobbies/", 404), ("GET", "/hp/accounts/api/v1/hobbies/", 404), ("GET", "/hp/gate", 404),
+                ("GET", "/hp/auth/..%2fgate", 404), ("GET", "/hp/accounts/x/..%2fy/", 404), ("GET", "/api/v1/hobbies/", 404),
+                ("GET", "/x/..%2fhp/api/v1/hobbies/", 403), ("GET", "/hp/api/#/v1/hobbies/", 403)):
+            with self.part(method=method, path=path):
+                reply = self.send(method, path, [("Content-Type", "application/json")], b"{}" if method == "POST" else None)
+                self.assertEqual(reply.status, status, reply.body)
                 self.assertEqual(self.arrived(), [])
 
 
