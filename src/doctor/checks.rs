@@ -29,9 +29,9 @@ checks! {
     PROTECTED "protected": "A bad credential is refused, whatever the method.",
         "include avain/protect.conf;   # in the location, without return, rewrite or satisfy any beside it";
     METHOD "method": "The gate judges the method that was really used, whatever the client's headers say.",
-        "proxy_set_header X-Original-Method $request_method;   # in location = /_avain_gate (gate.conf)";
+        "proxy_set_header X-Original-Method $request_method;   # (ask.conf)";
     PATH "path": "The gate judges the path as it was sent, and refuses one that can be read in two ways.",
-        "proxy_set_header X-Original-URI $avain_target;   # or $request_uri, never $uri (gate.conf)";
+        "proxy_set_header X-Original-URI $avain_target;   # or $request_uri, never $uri (ask.conf)";
     NESTED_ROOT "nested-root": "The API is not served behind a prefix that is not protected.",
         "if ($avain_misplaced_root) { return 404; }   # backend.conf, with the map of avain.conf";
     GATE_OUTSIDE "gate-outside": "Nobody outside may ask the gate.",
@@ -55,9 +55,9 @@ checks! {
     UPLOADS "uploads": "A body of more than 1 MB is not refused for its size.",
         "include avain/uploads.conf;   # beside protect.conf: client_max_body_size 50m;";
     GATE_BODY "gate-body": "The size of a body does not keep the gate from being asked.",
-        "client_max_body_size 0;   # in location = /_avain_gate (gate.conf)";
+        "client_max_body_size 0;   # (ask.conf)";
     CONTENT_LENGTH "content-length": "The gate is not promised a body that never comes.",
-        "proxy_set_header Content-Length \"\";   # beside proxy_pass_request_body off; (gate.conf)";
+        "proxy_set_header Content-Length \"\";   # beside proxy_pass_request_body off; (ask.conf)";
     KEEP_ALIVE "keep-alive": "Connections to avain are kept.",
         "keepalive 64;   # in upstream avain; and proxy_http_version 1.1; proxy_set_header Connection \"\";";
     CACHED "cached": "Every request is judged anew.",
@@ -71,7 +71,7 @@ checks! {
     CREDENTIAL_PASSED "credential-passed": "The client's own Authorization does not reach the backend.",
         "proxy_set_header Authorization $avain_upstream_authorization;   # (request.conf)";
     PHANTOM_MISSING "phantom-missing": "The backend is handed the token that avain made for it.",
-        "auth_request_set $avain_upstream_authorization $upstream_http_x_upstream_authorization;   # (protect.conf)";
+        "auth_request_set $avain_upstream_authorization $upstream_http_x_upstream_authorization;   # (verdict.conf)";
     ADDRESS_BELIEVED "address-believed": "X-Forwarded-For of a client does not reach the backend.",
         "proxy_set_header X-Forwarded-For $remote_addr;   # not $proxy_add_x_forwarded_for (request.conf)";
     HOST_BELIEVED "host-believed": "X-Forwarded-Host and X-Forwarded-Proto of a client do not reach the backend.",

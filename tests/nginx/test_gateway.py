@@ -463,7 +463,8 @@ class Verdicts(GatewayCase):
         asked = dict(self.gate.asked[0])
         self.assertEqual((asked["x-original-method"], asked["x-original-uri"]), ("PUT", HOBBIES))
         self.assertEqual(asked["x-real-ip"], "127.0.0.1")
-        self.assertLessEqual(set(asked), {"host", "authorization", "x-original-method", "x-original-uri", "x-real-ip",
+        self.assertLessEqual(set(asked), {"host", "authorization", "x-original-method", "x-original-uri", "x-original-host", "origin",
+                                          "access-control-request-method", "x-real-ip",
                                           "x-forwarded-proto", "x-request-id"})
 
     def test_avains_own_endpoints_get_the_credential_and_the_true_address(self):
