@@ -56,6 +56,7 @@ test: tools lint build
 	$(VENV) tests/nginx/test_cases.py
 	$(VENV) tests/nginx/test_caddy.py
 	$(VENV) tests/nginx/test_django.py
+	$(VENV) tests/interop/test_interop.py
 	$(VENV) tests/contract/test_rules.py
 	$(MAKE) --no-print-directory contract
 
@@ -75,6 +76,8 @@ bench: tools
 
 soak: tools build
 	PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked --release -- --include-ignored
+	cargo build --locked --release --bin avain
+	AVAIN_BINARY=$(CURDIR)/target/release/avain $(VENV) tests/interop/rotation.py
 	$(VENV) tests/nginx/test_cases.py --cases 100000
 	for nginx in target/nginx-*/sbin/nginx; do [ ! -x $$nginx ] || NGINX_BINARY=$(CURDIR)/$$nginx $(VENV) tests/nginx/test_gateway.py || exit 1; done
 

@@ -30,6 +30,7 @@ use crate::base::time_zone::{TimeZone, UnknownTimeZone};
 use crate::dialect::dj_rest_auth::{DjRestAuth, Mode};
 use crate::dialect::djoser::{Djoser, Generation, Options as DjoserOptions};
 use crate::dialect::metax::Metax;
+use crate::dialect::oauth::{self, OAuth, Places};
 use crate::dialect::simplejwt::SimpleJwt;
 use crate::dialect::words::{CURRENT, PINNED, Words};
 use crate::dialect::{Dialect, LoginField};
@@ -204,6 +205,12 @@ impl Plan {
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// How long tokens of clients live, also where the layout is off: they may have been issued before.
+    #[must_use]
+    pub fn client_token_lifetime(&self) -> Duration {
+        self.settings.layout("oauth").map(|layout| layout.access_lifetime).unwrap_or_default()
     }
 
     /// When what happens to signing keys.
@@ -790,6 +797,16 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
             schemes: vec![Scheme::Bearer, Scheme::Token],
             manner: Manner::Tokens,
         },
+        "oauth" => {
+            let dialect = oauth(settings, &found.mount);
+            let shared: Arc<dyn Dialect> = Arc::new(dialect.clone());
+            Tongue {
+                dialect: Arc::clone(&shared),
+                token_dialect: shared,
+                schemes: vec![Scheme::Bearer, Scheme::Token],
+                manner: Manner::OAuth(dialect),
+            }
+        }
         "metax" => Tongue {
             dialect: Arc::new(Metax),
             token_dialect: tokens,
@@ -803,6 +820,28 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
 /// What accounts sign in with.
 fn login_field(settings: &Settings) -> LoginField {
     if settings.account.email_login { LoginField::Email } else { LoginField::Username }
+}
+
+/// For how long others may keep a copy of the key set at most.
+const KEY_SET_AGE: Duration = Duration::from_mins(5);
+
+/// What the layout `oauth` says of itself. Its places are never taken from a request: a copy of them is kept.
+fn oauth(settings: &Settings, mount: &str) -> OAuth {
+    let site = format!("{}://{}", settings.site.protocol, settings.site.domain);
+    let is_url = |issuer: &&str| issuer.starts_with("https://") || issuer.starts_with("http://");
+    let issuer = settings.tokens.issuer.0.as_deref().filter(is_url).unwrap_or(&site);
+    let host = issuer.find("://").map_or(0, |at| at + 3);
+    let origin = issuer.get(host..).and_then(|rest| rest.find('/'));
+    let origin = origin.and_then(|end| issuer.get(..host + end)).unwrap_or(issuer);
+    let base = format!("{origin}{}", mount.trim_end_matches('/'));
+    // A copy must be older than a key is published ahead before it can lack the key that signs.
+    let age = KEY_SET_AGE.min(settings.keys.publish_ahead / 2);
+    OAuth {
+        token_type: settings.tokens.prefix.clone(),
+        user_claim: settings.tokens.user_claim.clone(),
+        metadata: oauth::metadata(&Places { issuer, base: &base, origin }),
+        key_set_age: age.as_secs(),
+    }
 }
 
 /// What the site wants of accounts.
@@ -912,7 +951,8 @@ impl Judge<'_> {
             &tokens.unexpected_audience,
             &["accept", "refuse"],
         );
-        let taken = ["token_type", "exp", "iat", "nbf", "jti", "iss", "aud", "sid"];
+        let taken =
+            ["token_type", "exp", "iat", "nbf", "jti", "iss", "aud", "sid", "scope", "client_id"];
         if tokens.user_claim.is_empty() || taken.contains(&tokens.user_claim.as_str()) {
             self.refuse("tokens.user_claim", format!("`{}` is taken", tokens.user_claim));
         }

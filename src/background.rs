@@ -19,7 +19,7 @@ use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
 use crate::store::changes::{self, Change, Feed};
 use crate::store::link::Link;
-use crate::store::{StoreError, accounts, attempts, refresh_families};
+use crate::store::{StoreError, accounts, attempts, clients, refresh_families};
 
 /// How often the feed of changes is looked at while notices of changes come in: only in case one does not.
 const POLL: Duration = Duration::from_millis(500);
@@ -309,6 +309,9 @@ impl Background {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while audit::sweep(context, BATCH).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while clients::sweep(&context.store, now, BATCH).await? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while attempts::sweep(&context.store, now, BATCH).await? > 0 {

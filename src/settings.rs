@@ -466,6 +466,7 @@ pub const LAYOUTS: &[(&str, &[(&str, &str)])] = &[
     ("dj-rest-auth", &[("mount", "/users"), ("rotation", "on"), ("enabled", "off")]),
     ("metax", &[("mount", "/v3")]),
     ("native", &[("mount", "/auth")]),
+    ("oauth", &[("mount", "/oauth"), ("access_lifetime", "15m"), ("rotation", "on")]),
 ];
 
 /// All settings.

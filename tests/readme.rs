@@ -145,7 +145,7 @@ fn endpoints() -> String {
         for row in layout.rows {
             let rotates = defaults.contains(&("rotation", "on"));
             let (what, answers) = about(row.endpoint, rotates);
-            let path = format!("{mount}{}", row.path);
+            let path = row.under(mount);
             let name = layout.name;
             let methods = match row.methods {
                 Methods::Post | Methods::PostHead | Methods::GetPost => "POST",
@@ -255,6 +255,19 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
         ),
         Endpoint::FamilyById => ("signing out in one of these places", "204; 401, 404"),
         Endpoint::ResendVerification => ("another verification mail for `email`", "200; 400"),
+        Endpoint::IssueToken => (
+            "tokens by `grant_type`: `client_credentials` for a client itself, `refresh_token` for a new pair",
+            "200 `access_token`, `token_type`, `expires_in`; 400, 401",
+        ),
+        Endpoint::IntrospectToken => (
+            "what `token` is worth, for clients with the scope `introspect` and for staff (RFC 7662)",
+            "200 `active`; 401, 403",
+        ),
+        Endpoint::RevokeToken => ("ending `token`, whatever it is (RFC 7009)", "200; 400, 401"),
+        Endpoint::KeySet => ("the public keys that tokens verify with (RFC 7517)", "200, 304"),
+        Endpoint::ServerMetadata => {
+            ("where the endpoints are, and what they take (RFC 8414)", "200")
+        }
     }
 }
 

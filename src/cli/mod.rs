@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod client;
 mod doctor;
 mod explain;
 mod inspect;
@@ -89,7 +90,10 @@ enum Command {
     /// Make, list and revoke API keys; look into tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Make, import, list, rotate and retire signing keys.
+    /// Register programs that ask for tokens, or what tokens are worth; list them, change their secrets.
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// Make, import, list, rotate, retire and kill signing keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Search what happened to accounts, tokens and keys.
@@ -188,6 +192,7 @@ fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<ExitCode,
         }
         Command::User(command) => with_runtime(user::user(settings, command)),
         Command::Token(command) => with_runtime(token::token(settings, command)),
+        Command::Client(command) => with_runtime(client::client(settings, command)),
         Command::Key(command) => with_runtime(key::key(settings, command)),
         Command::Audit(args) => with_runtime(audit::audit(settings, args)),
         Command::Mail(command) => with_runtime(mail::mail(settings, command)),

@@ -142,8 +142,8 @@ impl DjRestAuth {
         }
         let mut answer = Answer::json(StatusCode::OK, body);
         if self.mode == Mode::Cookie {
-            answer.cookies.push(cookie("access-token", &pair.access));
-            answer.cookies.push(cookie("refresh-token", &pair.refresh));
+            answer.set_cookie(&cookie("access-token", &pair.access));
+            answer.set_cookie(&cookie("refresh-token", &pair.refresh));
         }
         answer
     }
@@ -413,8 +413,8 @@ impl DjRestAuth {
     /// The same answer; a browser forgets its tokens by it.
     fn without_cookies(&self, mut answer: Answer) -> Answer {
         if self.mode == Mode::Cookie {
-            answer.cookies.push(no_cookie("access-token"));
-            answer.cookies.push(no_cookie("refresh-token"));
+            answer.set_cookie(&no_cookie("access-token"));
+            answer.set_cookie(&no_cookie("refresh-token"));
         }
         answer
     }
@@ -431,24 +431,20 @@ impl DjRestAuth {
         // Where tokens live in cookies, scripts never see the refresh token.
         let hidden = self.mode == Mode::Cookie;
         let mut body = json!({ "access": renewed.access.expose() });
-        let mut cookies = Vec::new();
-        if self.mode == Mode::Cookie {
-            cookies.push(cookie("access-token", &renewed.access));
-        }
-        if let Some(refresh) = &renewed.refresh {
-            if self.mode == Mode::Cookie {
-                cookies.push(cookie("refresh-token", refresh));
-            }
-            if !hidden {
-                body["refresh"] = refresh.expose().into();
-            }
+        if let Some(refresh) = renewed.refresh.as_ref().filter(|_| !hidden) {
+            body["refresh"] = refresh.expose().into();
         }
         body["access_expiration"] = renewed.access.expires_at().rfc3339().into();
         if let Some(refresh) = renewed.refresh.as_ref().filter(|_| !hidden) {
             body["refresh_expiration"] = refresh.expires_at().rfc3339().into();
         }
         let mut answer = Answer::json(StatusCode::OK, body);
-        answer.cookies = cookies;
+        if hidden {
+            answer.set_cookie(&cookie("access-token", &renewed.access));
+            if let Some(refresh) = &renewed.refresh {
+                answer.set_cookie(&cookie("refresh-token", refresh));
+            }
+        }
         answer
     }
 }
@@ -489,6 +485,7 @@ impl Dialect for DjRestAuth {
                 json!({ "detail": "No active account found for the given token." }),
             ),
             Refusal::Denied(denial) => self.deny(*denial),
+            Refusal::Client(why) => self.refuse_client(*why),
             Refusal::Busy { retry_after } => drf::unavailable(*retry_after),
             Refusal::TooMany { retry_after } => drf::throttled(self.words(), *retry_after),
         }

@@ -518,6 +518,7 @@ impl Dialect for Djoser {
                 json!({ "detail": drf::rejection(self.words(), *rejection) }),
             ),
             Refusal::Denied(denial) => self.deny(*denial),
+            Refusal::Client(why) => self.refuse_client(*why),
             Refusal::Busy { retry_after } => drf::unavailable(*retry_after),
             Refusal::TooMany { retry_after } => drf::throttled(self.words(), *retry_after),
         }

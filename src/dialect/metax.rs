@@ -41,6 +41,7 @@ impl Dialect for Metax {
                 json!({ "detail": drf::rejection(self.words(), *rejection) }),
             ),
             Refusal::Denied(denial) => self.deny(*denial),
+            Refusal::Client(why) => self.refuse_client(*why),
             Refusal::TooMany { retry_after } => drf::throttled(self.words(), *retry_after),
             Refusal::Busy { retry_after } => drf::unavailable(*retry_after),
         }

@@ -6,17 +6,19 @@ pub mod djoser;
 pub mod drf;
 pub mod form;
 pub mod metax;
+pub mod oauth;
 pub mod sessions;
 pub mod simplejwt;
 pub mod words;
 
-use http::StatusCode;
+use http::header::SET_COOKIE;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::account::rules::{Attribute, RuleBroken};
 use crate::dialect::form::{Reader, Submission, TextField};
 use crate::dialect::words::Words;
-use crate::flow::{Credentials, Refusal, RenewedTokens, TokenPair};
+use crate::flow::{ClientRefusal, Credentials, Refusal, RenewedTokens, TokenPair};
 use crate::token::credential::Denial;
 use crate::token::opaque::ClassicKey;
 
@@ -87,6 +89,16 @@ pub enum Endpoint {
     Families,
     /// Signing out in one place.
     FamilyById,
+    /// Tokens for a client itself, or for a refresh token (RFC 6749 3.2).
+    IssueToken,
+    /// What a token is worth (RFC 7662).
+    IntrospectToken,
+    /// Taking back whatever somebody holds (RFC 7009).
+    RevokeToken,
+    /// The public keys that tokens verify with (RFC 7517 5).
+    KeySet,
+    /// What the authorization server says of itself (RFC 8414).
+    ServerMetadata,
 }
 
 impl Endpoint {
@@ -141,6 +153,11 @@ impl Endpoint {
             Self::PrimaryAddress => "primary_address",
             Self::Families => "families",
             Self::FamilyById => "family_by_id",
+            Self::IssueToken => "issue_token",
+            Self::IntrospectToken => "introspect_token",
+            Self::RevokeToken => "revoke_token",
+            Self::KeySet => "key_set",
+            Self::ServerMetadata => "server_metadata",
         }
     }
 }
@@ -156,21 +173,21 @@ pub struct Answer {
     pub challenge: bool,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u64>,
-    /// `Set-Cookie` values.
-    pub cookies: Vec<String>,
+    /// Further headers, cookies among them; one that every answer has takes its place.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Answer {
     /// An answer with a JSON body.
     #[must_use]
-    pub const fn json(status: StatusCode, body: Value) -> Self {
-        Self { status, body: Some(body), challenge: false, retry_after: None, cookies: Vec::new() }
+    pub fn json(status: StatusCode, body: Value) -> Self {
+        Self { status, body: Some(body), ..Self::empty(status) }
     }
 
     /// An answer without a body.
     #[must_use]
     pub const fn empty(status: StatusCode) -> Self {
-        Self { status, body: None, challenge: false, retry_after: None, cookies: Vec::new() }
+        Self { status, body: None, challenge: false, retry_after: None, headers: Vec::new() }
     }
 
     /// An answer `{"detail": …}`.
@@ -179,11 +196,17 @@ impl Answer {
         Self::json(status, json!({ "detail": detail }))
     }
 
+    /// Sets a cookie beside what is said.
+    pub fn set_cookie(&mut self, cookie: &str) {
+        if let Ok(cookie) = HeaderValue::from_str(cookie) {
+            self.headers.push((SET_COOKIE, cookie));
+        }
+    }
+
     /// 401 with the challenge of the dialect.
     #[must_use]
-    pub const fn unauthenticated(body: Value) -> Self {
-        let status = StatusCode::UNAUTHORIZED;
-        Self { status, body: Some(body), challenge: true, retry_after: None, cookies: Vec::new() }
+    pub fn unauthenticated(body: Value) -> Self {
+        Self { challenge: true, ..Self::json(StatusCode::UNAUTHORIZED, body) }
     }
 }
 
@@ -239,6 +262,11 @@ pub trait Dialect: Send + Sync {
 
     /// A refused request.
     fn refuse(&self, endpoint: Endpoint, refusal: &Refusal) -> Answer;
+
+    /// A refused client. Only the OAuth endpoints know any.
+    fn refuse_client(&self, _: ClientRefusal) -> Answer {
+        self.deny(Denial::NoCredentials)
+    }
 
     /// A refused credential in `Authorization`.
     fn deny(&self, denial: Denial) -> Answer {

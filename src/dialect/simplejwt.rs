@@ -65,6 +65,7 @@ impl Dialect for SimpleJwt {
                 json!({ "detail": "No active account found for the given token." }),
             ),
             Refusal::Denied(denial) => self.deny(*denial),
+            Refusal::Client(why) => self.refuse_client(*why),
             Refusal::TooMany { retry_after } => drf::throttled(self.words, *retry_after),
             Refusal::Busy { retry_after } => drf::unavailable(*retry_after),
         }

@@ -55,6 +55,12 @@ impl<'c> Attempt<'c> {
     /// The password was wrong, or of no use: `reason`. An error where others have used up what was left
     /// meanwhile: then the answer must not tell that it was wrong.
     pub async fn failed(self, reason: &str) -> Result<(), Error> {
+        let reason = if self.about.is_some() { reason } else { "unknown_account" };
+        self.failed_for(reason).await
+    }
+
+    /// As [`Self::failed`], where it is no account that was meant.
+    pub async fn failed_for(self, reason: &str) -> Result<(), Error> {
         if let Some((watched, passage)) = &self.watched {
             let now = self.context.now();
             if !attempts::count(&self.context.store, &watched.charges(*passage), now).await? {
@@ -66,7 +72,6 @@ impl<'c> Attempt<'c> {
                 return Err(self.throttled(error).await?);
             }
         }
-        let reason = if self.about.is_some() { reason } else { "unknown_account" };
         self.draft(Event::SignInFailed).detail("reason", reason).refused(self.context).await?;
         Ok(())
     }

@@ -5,11 +5,15 @@ pub mod administer;
 pub mod attempt;
 pub mod audit;
 pub mod authenticate;
+pub mod authenticate_client;
 pub mod change_email;
 pub mod change_password;
 pub mod change_username;
+pub mod client_credentials;
+pub mod clients;
 pub mod emails;
 pub mod families;
+pub mod introspect;
 pub mod key_schedule;
 pub mod keys;
 pub mod links;
@@ -64,6 +68,8 @@ pub enum Refusal {
     OwnerInactive,
     /// The credential in `Authorization` is refused.
     Denied(Denial),
+    /// What a client asks for at the OAuth endpoints.
+    Client(ClientRefusal),
     /// Too often: too many failures, or too much asked for.
     TooMany {
         /// Seconds after which to try again.
@@ -74,6 +80,25 @@ pub enum Refusal {
         /// Seconds after which to try again.
         retry_after: u64,
     },
+}
+
+/// Why a client is refused (RFC 6749 5.2, RFC 6750 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientRefusal {
+    /// Unknown, wrong secret, switched off, or none was shown: one and the same to the outside.
+    Unauthenticated,
+    /// It may not use this grant.
+    Grant,
+    /// It does not have a scope that it asks for.
+    Scope,
+    /// The account that it acts as is switched off or gone.
+    Account,
+    /// Who it is, is known, and may not do this: the scope that it lacks.
+    Lacks(&'static str),
+    /// The token was issued to another client.
+    OtherClient,
+    /// A token from before the change-over, which cannot be taken back alone.
+    Unsupported,
 }
 
 /// Why a flow did not do what it was asked.

@@ -20,7 +20,7 @@ use crate::dialect::dj_rest_auth::Mode;
 use crate::dialect::form::Submission;
 use crate::dialect::{Answer, Endpoint, drf};
 use crate::flow::{Caller, Error, Fault, Refusal, authenticate};
-use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, families, gate, token};
+use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, families, gate, oauth, token};
 use crate::http::response::{self, Body, REQUEST_ID};
 use crate::http::router::{Manner, Route};
 use crate::http::routes::Access;
@@ -143,7 +143,9 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let words = route.dialect.words();
-    if let Err(answer) = request::negotiate(words, &asked.parts) {
+    // OAuth clients name media types of their own, and get JSON whatever they name.
+    let negotiates = !matches!(route.manner, Manner::OAuth(_));
+    if negotiates && let Err(answer) = request::negotiate(words, &asked.parts) {
         return response::render(&answer, route);
     }
     // The body is read here, bounded in size and time; what follows runs in a task of its own, so that a
@@ -228,6 +230,10 @@ async fn run(
     if !route.methods.include(method) {
         return Ok(drf::method_not_allowed(words, method.as_str()));
     }
+    if let Manner::OAuth(dialect) = &route.manner {
+        let asked = oauth::Asked { headers: &parts.headers, body, client: &asked.caller };
+        return oauth::answer(&service.context, route, dialect, &asked).await;
+    }
     let submission = if route.manner.reads_body(route.endpoint) {
         match request::submission(words, parts, body).await {
             Ok(submission) => submission,
@@ -256,7 +262,7 @@ async fn run(
         Manner::DjRestAuth(dialect) => {
             dj_rest_auth::answer(context, &route.rules, dialect, &ask, &submission).await
         }
-        Manner::Tokens | Manner::Djoser(_) => {
+        Manner::Tokens | Manner::Djoser(_) | Manner::OAuth(_) => {
             token::answer(service, route, &ask, &submission).await
         }
     }
@@ -346,6 +352,7 @@ fn count_refusal(service: &Service, route: &Route, refusal: &Refusal) {
         Refusal::Token(_) => "token",
         Refusal::OwnerInactive => "owner_inactive",
         Refusal::Denied(_) => "authorization",
+        Refusal::Client(_) => "client",
         Refusal::TooMany { .. } => "throttled",
         Refusal::Busy { .. } => "busy",
     };

@@ -48,12 +48,16 @@ pub fn render(answer: &Answer, route: &Route) -> Response<Body> {
     if let Some(seconds) = answer.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    for cookie in &answer.cookies {
-        if let Ok(cookie) = HeaderValue::from_str(cookie) {
-            headers.append(SET_COOKIE, cookie);
+    protect(&mut response);
+    for (name, value) in &answer.headers {
+        let headers = response.headers_mut();
+        // Cookies are several headers of one name (RFC 6265 3).
+        if *name == SET_COOKIE {
+            headers.append(name, value.clone());
+        } else {
+            headers.insert(name, value.clone());
         }
     }
-    protect(&mut response);
     response
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dialect::dj_rest_auth::{DjRestAuth, Mode};
 use crate::dialect::djoser::Djoser;
+use crate::dialect::oauth::OAuth;
 use crate::dialect::{Dialect, Endpoint, LoginField};
 use crate::flow::LayoutRules;
 use crate::http::routes::{Access, Layout, Methods};
@@ -18,6 +19,8 @@ pub enum Manner {
     Djoser(Djoser),
     /// As dj-rest-auth does.
     DjRestAuth(DjRestAuth),
+    /// Not at all, and it authenticates clients instead of people.
+    OAuth(OAuth),
 }
 
 impl Manner {
@@ -84,7 +87,7 @@ impl Router {
         let mut wrong = Vec::new();
         for layout in mounted {
             for row in layout.layout.rows.iter().filter(|row| row.endpoint.is_for(layout.login)) {
-                let path = format!("{}{}", layout.mount, row.path);
+                let path = row.under(&layout.mount);
                 let at = router.routes.len();
                 let at_gate = path.strip_prefix(gate_path).is_some_and(|rest| {
                     // Below it policies are asked by their names.

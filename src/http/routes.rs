@@ -81,7 +81,7 @@ pub enum Access {
     SignedIn,
 }
 
-/// One row: a path under its layout's mount.
+/// One row: a path under its layout's mount, or for `/.well-known/…` where it is (RFC 8615 3).
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The path, without its last slash; empty for the mount itself.
@@ -92,6 +92,18 @@ pub struct Row {
     pub endpoint: Endpoint,
     /// What it makes of `Authorization`.
     pub access: Access,
+}
+
+impl Row {
+    /// Its path, where its layout is mounted there.
+    #[must_use]
+    pub fn under(&self, mount: &str) -> String {
+        if self.path.starts_with("/.well-known/") {
+            self.path.to_owned()
+        } else {
+            format!("{mount}{}", self.path)
+        }
+    }
 }
 
 /// A set of endpoints that speaks like one of the peers.
@@ -210,6 +222,17 @@ pub const LAYOUTS: &[Layout] = &[
         rows: &[
             row("/sessions", GetDelete, E::Families, SignedIn),
             row("/sessions/{id}", Delete, E::FamilyById, SignedIn),
+        ],
+    },
+    Layout {
+        name: "oauth",
+        about: "the OAuth standards",
+        rows: &[
+            row("/token", Post, E::IssueToken, Ignored),
+            row("/introspect", Post, E::IntrospectToken, Ignored),
+            row("/revoke", Post, E::RevokeToken, Ignored),
+            row("/.well-known/jwks.json", Get, E::KeySet, Ignored),
+            row("/.well-known/oauth-authorization-server", Get, E::ServerMetadata, Ignored),
         ],
     },
 ];

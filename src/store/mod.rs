@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod changes;
+pub mod clients;
 pub mod email_addresses;
 pub mod engine;
 pub mod error;

@@ -15,6 +15,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("attempts", include_str!("../../sql/queries/attempts.sql")),
     ("audit", include_str!("../../sql/queries/audit.sql")),
     ("changes", include_str!("../../sql/queries/changes.sql")),
+    ("clients", include_str!("../../sql/queries/clients.sql")),
     ("email_addresses", include_str!("../../sql/queries/email_addresses.sql")),
     ("facts", include_str!("../../sql/queries/facts.sql")),
     ("migrations", include_str!("../../sql/queries/migrations.sql")),

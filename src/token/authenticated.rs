@@ -1,12 +1,13 @@
 //! Who has proved to be somebody. An [`Authenticated`] is made only here, and only out of another proof:
-//! a checked password, or a refresh token whose family is alive.
+//! a checked password, or a refresh token whose family is alive. So is an [`AuthorizedClient`], out of a secret.
 
 use serde_json::{Map, Value};
 
-use crate::account::account::AccountId;
+use crate::account::account::{Account, AccountId};
 use crate::account::hashing::CheckedPassword;
 use crate::base::clock::Timestamp;
 use crate::token::claims::{ClaimsShape, FamilyId, TokenRules};
+use crate::token::client::{AuthenticatedClient, ClientScopes, Grant};
 use crate::token::refresh::Renewal;
 
 /// Somebody for whom tokens may be issued: the account, its family, and the claims to put into tokens.
@@ -65,6 +66,57 @@ impl Authenticated {
     /// When the family ends at the latest, however often it is refreshed.
     #[must_use]
     pub const fn ends_at(&self) -> Timestamp {
+        self.ends_at
+    }
+
+    pub(super) const fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+}
+
+/// A client for which an access token may be issued (RFC 6749 4.4).
+///
+/// ```compile_fail
+/// let anybody = avain::token::authenticated::AuthorizedClient { family: todo!() };
+/// ```
+#[derive(Debug)]
+pub struct AuthorizedClient {
+    family: FamilyId,
+    ends_at: Option<Timestamp>,
+    claims: Map<String, Value>,
+}
+
+impl AuthorizedClient {
+    /// A client that has shown its secret, and asks for `scopes` of those that it has. `account` is the one that
+    /// it acts as; `None` where that is another one, is missing, or may not hold tokens.
+    #[must_use]
+    pub fn by_secret(
+        client: &AuthenticatedClient,
+        scopes: &ClientScopes,
+        account: Option<&Account>,
+        shape: &ClaimsShape,
+        rules: &TokenRules,
+        family: FamilyId,
+    ) -> Option<Self> {
+        let (client, ends_at) = (client.client(), client.secret().ends_at);
+        let acts_as = account.map(|account| account.id);
+        let allowed = client.may(Grant::ClientCredentials)
+            && client.scopes.include(scopes)
+            && client.account == acts_as
+            && account.is_none_or(Account::may_hold_tokens);
+        let claims = || shape.of_client(client, scopes, account, rules, family);
+        allowed.then(|| Self { family, ends_at, claims: claims() })
+    }
+
+    /// The id of the token: its claim `sid`.
+    #[must_use]
+    pub const fn family(&self) -> FamilyId {
+        self.family
+    }
+
+    /// When the secret ends, and what was obtained with it: `None` while nothing has taken its place.
+    #[must_use]
+    pub const fn ends_at(&self) -> Option<Timestamp> {
         self.ends_at
     }
 

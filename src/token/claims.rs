@@ -14,6 +14,7 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::encode::{hex, unhex};
 use crate::base::random::{self, Random};
+use crate::token::client::{Client, ClientScopes};
 
 /// What a token is for: the claim `token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,6 +213,26 @@ impl ClaimsShape {
         claims
     }
 
+    /// The claims of a token that a client is issued: those of the account that it acts as, if it acts as one,
+    /// and beside them `client_id` and `scope` (RFC 9068 2.2). Without an account nobody is named.
+    #[must_use]
+    pub fn of_client(
+        &self,
+        client: &Client,
+        scopes: &ClientScopes,
+        account: Option<&Account>,
+        rules: &TokenRules,
+        family: FamilyId,
+    ) -> Map<String, Value> {
+        let mut claims = match account {
+            Some(account) => self.of_account(account, rules, family),
+            None => Map::from_iter([("sid".to_owned(), Value::from(family.to_string()))]),
+        };
+        claims.insert("client_id".to_owned(), Value::from(client.id.as_str()));
+        claims.insert("scope".to_owned(), Value::from(scopes.to_string()));
+        claims
+    }
+
     /// Puts `stamp` in front of `claims`, in the order in which djangorestframework-simplejwt writes.
     #[must_use]
     pub fn stamped(&self, stamp: &Stamp, claims: &Map<String, Value>) -> Map<String, Value> {
@@ -266,6 +287,7 @@ pub(super) struct Claims<'p> {
     pub(super) family: Found<'p>,
     pub(super) user: Found<'p>,
     pub(super) scope: Found<'p>,
+    pub(super) client: Found<'p>,
     pub(super) audience: Audience,
 }
 
@@ -336,6 +358,7 @@ impl<'p> Visitor<'p> for ClaimsSeed<'_> {
                 "sub" if self.user_claim != "sub" => &mut claims.subject,
                 "sid" => &mut claims.family,
                 "scope" if self.user_claim != "scope" => &mut claims.scope,
+                "client_id" if self.user_claim != "client_id" => &mut claims.client,
                 other if other == self.user_claim => &mut claims.user,
                 _ => {
                     map.next_value::<IgnoredAny>()?;

@@ -1,4 +1,4 @@
-//! Issuing: the only place that signs. Takes an [`Authenticated`], never a name or an id.
+//! Issuing: the only place that signs. Takes an [`Authenticated`] or an [`AuthorizedClient`], never a name or an id.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::base::digest::Digest;
 use crate::base::encode::hex;
 use crate::base::random::{self, Random};
 use crate::base::secret::Secret;
-use crate::token::authenticated::Authenticated;
+use crate::token::authenticated::{Authenticated, AuthorizedClient};
 use crate::token::claims::{ClaimsShape, Kind, Stamp, TokenRules};
 use crate::token::key::SigningKey;
 use crate::token::key_ring::KeyRing;
@@ -103,7 +103,16 @@ impl Issuer<'_> {
     /// A new access token.
     pub fn access(&self, who: &Authenticated) -> Result<AccessToken, SigningFailed> {
         let stamp = self.stamp(Kind::Access, self.rules.access_lifetime);
-        self.sign(&stamp, who).map(AccessToken)
+        self.sign_claims(&stamp, who.claims()).map(AccessToken)
+    }
+
+    /// An access token for a client itself. It does not outlive the secret that was shown for it.
+    pub fn client_access(&self, client: &AuthorizedClient) -> Result<AccessToken, SigningFailed> {
+        let mut stamp = self.stamp(Kind::Access, self.rules.access_lifetime);
+        if let Some(ends_at) = client.ends_at() {
+            stamp.expires_at = stamp.expires_at.min(ends_at.seconds());
+        }
+        self.sign_claims(&stamp, client.claims()).map(AccessToken)
     }
 
     /// The refresh token of that stamp. Signing the same stamp again gives a token with the same `jti`
@@ -113,7 +122,7 @@ impl Issuer<'_> {
         who: &Authenticated,
         stamp: &Stamp,
     ) -> Result<RefreshToken, SigningFailed> {
-        self.sign(stamp, who).map(RefreshToken)
+        self.sign_claims(stamp, who.claims()).map(RefreshToken)
     }
 
     fn stamp(&self, kind: Kind, lifetime: Duration) -> Stamp {
@@ -127,8 +136,12 @@ impl Issuer<'_> {
         }
     }
 
-    fn sign(&self, stamp: &Stamp, who: &Authenticated) -> Result<Signed, SigningFailed> {
-        let claims = self.shape.stamped(stamp, who.claims());
+    fn sign_claims(
+        &self,
+        stamp: &Stamp,
+        claims: &Map<String, Value>,
+    ) -> Result<Signed, SigningFailed> {
+        let claims = self.shape.stamped(stamp, claims);
         let text = sign(self.ring.signing(), true, &claims)?;
         Ok(Signed { text, issued_at: stamp.issued_at, expires_at: stamp.expires_at })
     }

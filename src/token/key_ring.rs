@@ -44,6 +44,14 @@ impl KeyRing {
         &self.verifying
     }
 
+    /// The public halves of all keys that verify, those included that do not sign yet (RFC 7517 5). Secrets
+    /// have none.
+    #[must_use]
+    pub fn key_set(&self) -> serde_json::Value {
+        let keys: Vec<_> = self.verifying.iter().filter_map(|held| held.key.jwk()).collect();
+        serde_json::json!({ "keys": keys })
+    }
+
     /// Counts the changes of the ring: what was verified under another generation is verified anew.
     #[must_use]
     pub const fn generation(&self) -> u64 {

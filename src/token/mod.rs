@@ -15,6 +15,7 @@ pub mod verification_key;
 
 pub mod authenticated;
 pub mod claims;
+pub mod client;
 pub mod credential;
 mod der;
 mod ed25519;

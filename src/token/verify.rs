@@ -296,6 +296,12 @@ impl VerifiedToken<'_> {
         text(&self.claims.scope).filter(|scope| !scope.is_empty())
     }
 
+    /// The client that it was issued to, if it was issued to one (RFC 8693 4.3).
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        text(&self.claims.client)
+    }
+
     /// Whom it is about. The id may be written as a number or as decimal text; text around which there
     /// is anything else names nobody.
     #[must_use]

@@ -2,6 +2,7 @@
 # Puts on the machine what the project's scripts need and it lacks; quick and silent where all is there.
 #
 #   install.sh          everything that `make test` needs: nginx, Caddy, openssl, PostgreSQL's server, Python's venv module
+#                       and what tests/interop has read our tokens: HAProxy, Apache with mod_auth_openidc, Node.js with jose
 #   install.sh run      what `make run` needs: nginx and openssl
 #   install.sh venv     target/venv with the packages of requirements.txt
 #
@@ -22,6 +23,11 @@ have_postgresql() {
     command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
         ls /usr/pgsql-*/bin/initdb >/dev/null 2>&1
 }
+have_haproxy() { command -v haproxy >/dev/null 2>&1; }
+have_jose() { NODE_PATH=/usr/share/nodejs node -e 'require("jose").createRemoteJWKSet' >/dev/null 2>&1; }
+have_openidc() {
+    command -v apache2 >/dev/null 2>&1 && ls /usr/lib/apache2/modules/mod_auth_openidc.so >/dev/null 2>&1
+}
 have_venv() { "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 missing() {     # the Debian packages that are missing, of those named
@@ -32,6 +38,9 @@ missing() {     # the Debian packages that are missing, of those named
             openssl) have_openssl || printf ' openssl' ;;
             postgresql) have_postgresql || printf ' postgresql' ;;
             python3-venv) have_venv || printf ' python3-venv' ;;
+            haproxy) have_haproxy || printf ' haproxy' ;;
+            node-jose) have_jose || printf ' node-jose' ;;
+            apache2-bin | libapache2-mod-auth-openidc) have_openidc || printf ' %s' "$package" ;;
         esac
     done
 }
@@ -44,6 +53,9 @@ explain() {     # what the packages are called where there is no apt-get
             openssl) echo "  - the openssl command" ;;
             postgresql) echo "  - PostgreSQL's server, 13 or newer (initdb, postgres, pg_ctl)" ;;
             python3-venv) echo "  - Python's venv and ensurepip modules for $python" ;;
+            haproxy) echo "  - HAProxy 2.5 or newer (jwt_verify)" ;;
+            node-jose) echo "  - Node.js with the package jose 4 or newer in /usr/share/nodejs" ;;
+            libapache2-mod-auth-openidc) echo "  - Apache 2.4 with mod_auth_openidc in /usr/lib/apache2/modules" ;;
         esac
     done
 }
@@ -112,7 +124,7 @@ make_venv() {
 }
 
 case ${1:-test} in
-    test) require nginx caddy openssl postgresql python3-venv ;;
+    test) require nginx caddy openssl postgresql python3-venv haproxy node-jose apache2-bin libapache2-mod-auth-openidc ;;
     run) require nginx openssl ;;
     venv) make_venv ;;
     *) echo "usage: install.sh [run | venv]" >&2; exit 64 ;;

@@ -74,7 +74,12 @@ pub async fn answer(
         | Endpoint::ResetUsernameConfirm
         | Endpoint::SetEmail
         | Endpoint::ResetEmail
-        | Endpoint::ResetEmailConfirm => Ok(dialect.not_found()),
+        | Endpoint::ResetEmailConfirm
+        | Endpoint::IssueToken
+        | Endpoint::IntrospectToken
+        | Endpoint::RevokeToken
+        | Endpoint::KeySet
+        | Endpoint::ServerMetadata => Ok(dialect.not_found()),
     }
 }
 

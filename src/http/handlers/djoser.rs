@@ -71,7 +71,12 @@ pub async fn answer(
         | Endpoint::Addresses
         | Endpoint::AddressById
         | Endpoint::VerifyAddress
-        | Endpoint::PrimaryAddress => Ok(drf::not_found(&crate::dialect::words::CURRENT)),
+        | Endpoint::PrimaryAddress
+        | Endpoint::IssueToken
+        | Endpoint::IntrospectToken
+        | Endpoint::RevokeToken
+        | Endpoint::KeySet
+        | Endpoint::ServerMetadata => Ok(drf::not_found(&crate::dialect::words::CURRENT)),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod dj_rest_auth;
 pub mod djoser;
 pub mod families;
 pub mod gate;
+pub mod oauth;
 pub mod token;
 
 use http::header::COOKIE;

@@ -132,7 +132,12 @@ pub async fn answer(
         | Endpoint::VerifyAddress
         | Endpoint::PrimaryAddress
         | Endpoint::Families
-        | Endpoint::FamilyById => {
+        | Endpoint::FamilyById
+        | Endpoint::IssueToken
+        | Endpoint::IntrospectToken
+        | Endpoint::RevokeToken
+        | Endpoint::KeySet
+        | Endpoint::ServerMetadata => {
             Err(Error::Fault(Fault::Broken("a layout of tokens has an endpoint of accounts")))
         }
     }

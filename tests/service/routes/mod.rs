@@ -4,4 +4,5 @@ mod api;
 mod auth;
 mod every_route;
 mod gate;
+mod oauth;
 mod v3;
