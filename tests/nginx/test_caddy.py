@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import unittest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -17,6 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "setup"), str(HERE.parent / "backen
 from client import send  # noqa: E402
 from nginx_site import PROJECT  # noqa: E402
 from processes import Failure, Process, free_port, is_open, wait_until  # noqa: E402
+from runner import run  # noqa: E402
 from stack import binary  # noqa: E402
 import test_gateway  # noqa: E402
 from test_gateway import HOBBIES, SPOOFED, GatewayCase  # noqa: E402
@@ -170,18 +170,5 @@ for inherited in [name for name in dir(Caddy) if name.startswith("test_")]:
     setattr(Outage, inherited, None)
 
 
-def main():
-    loader = unittest.TestLoader()
-    loader.testNamePatterns = [f"*{name}*" for name in sys.argv[1:]] or None
-    suite = unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (Caddy, Outage))
-    result = unittest.TextTestRunner(verbosity=1).run(suite)
-    broken = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - broken} passed, {broken} failed")
-    return 1 if broken or not result.testsRun else 0
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"{failure}")
+    run(Caddy, Outage)

@@ -19,7 +19,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "setup")]
 
 from client import send  # noqa: E402
 from nginx_site import write_site  # noqa: E402
-from processes import Failure, Process, free_port, is_open  # noqa: E402
+from processes import Process, free_port, is_open  # noqa: E402
+from runner import run  # noqa: E402
 from stack import find_nginx, start_stack  # noqa: E402
 
 HOBBIES = "/api/hobbies/"
@@ -131,17 +132,5 @@ class OwnHeader(DjangoCase):
         self.assertEqual(self.ask("GET", [("Authorization", self.forged())], self.django_url).json(), {"as": None})
 
 
-def main():
-    loader = unittest.TestLoader()
-    loader.testNamePatterns = [f"*{name}*" for name in sys.argv[1:]] or None
-    result = unittest.TextTestRunner(verbosity=1).run(loader.loadTestsFromModule(sys.modules[__name__]))
-    broken = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - broken} passed, {broken} failed")
-    return 1 if broken or not result.testsRun else 0
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"{failure}")
+    run(Django, OwnHeader)

@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "setup")]
 
 from nginx_site import SHIPPED, write_site  # noqa: E402
-from processes import Failure, Process, free_port, is_open  # noqa: E402
+from processes import Process, free_port, is_open  # noqa: E402
+from runner import run  # noqa: E402
 from stack import binary, find_nginx, start_stack  # noqa: E402
 
 UI = "https://ui.example.org"
@@ -267,17 +268,5 @@ for broken in BROKEN:
     add(*broken)
 
 
-def main():
-    loader = unittest.TestLoader()
-    loader.testNamePatterns = [f"*{name}*" for name in sys.argv[1:]] or None
-    result = unittest.TextTestRunner(verbosity=1).run(loader.loadTestsFromModule(sys.modules[__name__]))
-    broken = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - broken} passed, {broken} failed")
-    return 1 if broken or not result.testsRun else 0
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"{failure}")
+    run(Shipped, Broken)
