@@ -27,7 +27,7 @@
 //! ## Invariants
 //!
 //! * Only `token/verify.rs` makes a [`token::verify::VerifiedToken`]; only `token/authenticated.rs` makes a
-//!   [`token::authenticated::Authenticated`], out of another proof; only `token/issue.rs` signs. Whoever has
+//!   [`token::authenticated::Authenticated`] or an `AuthorizedClient`, out of another proof; only `token/issue.rs` signs. Whoever has
 //!   read these three files has read the whole trust argument.
 //! * No clock, randomness or environment outside `base/`, `settings.rs` and `main.rs`.
 //! * A plaintext token exists in two places: the response that issues it and the request that presents it.

@@ -171,6 +171,8 @@ const KEPT: &[(&str, &[&str], &str)] = &[
 const PROOFS: &[(&str, &str)] = &[
     ("VerifiedToken", "token/verify.rs"),
     ("Authenticated", "token/authenticated.rs"),
+    ("AuthorizedClient", "token/authenticated.rs"),
+    ("AuthenticatedClient", "token/client.rs"),
     ("Renewal", "token/refresh.rs"),
     ("CheckedPassword", "account/hashing.rs"),
 ];
