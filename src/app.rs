@@ -1,6 +1,7 @@
 //! The wired service: the only place where everything meets.
 
 mod mail;
+mod pages;
 mod policy;
 
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -20,6 +21,7 @@ use crate::account::password::most_common_parameters;
 use crate::account::rules::PasswordRules;
 use crate::account::throttle::{Limit, Subjects, ThrottleRules};
 use crate::app::mail::MailPlan;
+use crate::app::pages::PagePlan;
 use crate::app::policy::PolicyPlan;
 use crate::background::{self, Background};
 use crate::base::clock::{Clock, Timestamp};
@@ -98,6 +100,7 @@ pub struct Plan {
     layouts: Vec<(&'static str, Tongue, LayoutRules)>,
     longest_access: Duration,
     mail: MailPlan,
+    pages: PagePlan,
 }
 
 /// The wired service.
@@ -130,6 +133,7 @@ impl Plan {
         let password_rules = judge.password_rules(&settings);
         let layouts = judge.layouts(&settings);
         let mail = judge.mail(&settings);
+        let pages = judge.pages(&settings, mail.site_name());
         let options = store_options(&settings);
         judge.rest(&settings, &options);
         let longest_access = layouts
@@ -164,6 +168,7 @@ impl Plan {
             layouts,
             longest_access,
             mail,
+            pages,
         };
         match router(&plan) {
             Err(StartError::Configuration(overlaps)) => Err(overlaps),
@@ -564,11 +569,14 @@ impl App {
             rules: throttle_rules(&settings.throttle),
             subjects: Subjects::new(master.digest_key("attempts")),
         });
+        let mut accounts = account_rules(settings, plan.password_rules.clone());
+        plan.lead_links_to_pages(&mut accounts);
         let context = Arc::new(Context {
             store: store.clone(),
             hashing,
             mailer,
-            accounts: account_rules(settings, plan.password_rules.clone()),
+            accounts,
+            sessions: plan.session_rules(&master),
             owner: plan.owner(&store).await?,
             ring: ArcSwap::new(ring),
             master,
@@ -599,6 +607,8 @@ impl App {
             gate,
             look_ups: LookUps::new(settings.gate.misses, &metrics),
             gate_path: settings.gate.path.clone(),
+            pages: plan.page_site()?,
+            cookies: plan.cookie_names(),
             router: router(&plan)?,
             limits: RequestLimits {
                 body: settings.server.max_body.0,
@@ -710,7 +720,8 @@ fn router(plan: &Plan) -> Result<Router, StartError> {
             rules: Arc::new(rules.clone()),
         })
     });
-    Router::build(&mounted.collect::<Vec<_>>(), &plan.settings.gate.path)
+    let pages = plan.settings.pages.enabled.then_some((&plan.pages.mounts, routes::PAGES));
+    Router::build(&mounted.collect::<Vec<_>>(), &plan.settings.gate.path, pages)
         .map_err(StartError::Configuration)
 }
 
@@ -951,8 +962,19 @@ impl Judge<'_> {
             &tokens.unexpected_audience,
             &["accept", "refuse"],
         );
-        let taken =
-            ["token_type", "exp", "iat", "nbf", "jti", "iss", "aud", "sid", "scope", "client_id"];
+        let taken = [
+            "token_type",
+            "exp",
+            "iat",
+            "nbf",
+            "jti",
+            "iss",
+            "aud",
+            "sid",
+            "act",
+            "scope",
+            "client_id",
+        ];
         if tokens.user_claim.is_empty() || taken.contains(&tokens.user_claim.as_str()) {
             self.refuse("tokens.user_claim", format!("`{}` is taken", tokens.user_claim));
         }

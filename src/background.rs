@@ -19,7 +19,7 @@ use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
 use crate::store::changes::{self, Change, Feed};
 use crate::store::link::Link;
-use crate::store::{StoreError, accounts, attempts, clients, refresh_families};
+use crate::store::{StoreError, accounts, attempts, clients, refresh_families, sessions};
 
 /// How often the feed of changes is looked at while notices of changes come in: only in case one does not.
 const POLL: Duration = Duration::from_millis(500);
@@ -315,6 +315,9 @@ impl Background {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while attempts::sweep(&context.store, now, BATCH).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while sessions::sweep(&context.store, now, BATCH).await? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         changes::sweep(&context.store, now.minus(KEEP_CHANGES)).await

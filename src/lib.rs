@@ -13,11 +13,13 @@
 //! | [`http`] | routes, requests, responses; one handler a verb |
 //! | [`dialect`] | how each peer spells requests and answers |
 //! | [`flow`] | the rules: who may, when, how often; one verb a file |
+//! | [`page`] | what people see: templates, forms, cookies |
 //! | [`mail`] | what is written to people, and how it gets out |
 //! | [`gate`] | the decision for every request to the backend: synchronous, on memory alone |
 //! | [`store`] | SQLite and PostgreSQL behind one surface; one file an entity |
 //! | [`token`] | claims, keys, issuing, verifying |
 //! | [`account`] | names, addresses, passwords, hashes; what may be chosen, how often may be guessed |
+//! | [`template`] | templates, and an operator's own in their place |
 //! | [`locale`] | the languages that people are addressed in |
 //! | [`base`] | time, randomness, secrets, digests |
 //!
@@ -50,8 +52,10 @@ pub mod http;
 pub mod locale;
 pub mod mail;
 pub mod metrics;
+pub mod page;
 pub mod server;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod template;
 pub mod token;

@@ -236,8 +236,9 @@ group! {
         /// How long links in mails live.
         link_lifetime: Duration = "3d";
         /// Django's `SECRET_KEY` and `SECRET_KEY_FALLBACKS`, so that links which it has sent before the
-        /// change-over work, allauth's among them: to activate or to reset, once. One in a line, or an array. Take them away
-        /// when the last such link has ended.
+        /// change-over work, allauth's among them, to activate or to reset, once, and its browser sessions
+        /// count (`sessions.django`). One in a line, or an array. Take them away when Django sends no more
+        /// and the last of both has ended.
         @secret django_secret_keys: Lines<Secret<String>> = "";
         /// Django's `TIME_ZONE`: it counts the age of links in local time.
         django_time_zone: String = "Europe/Helsinki";
@@ -427,6 +428,59 @@ group! {
 }
 
 group! {
+    /// Browser sessions, behind the pages and behind `GET /auth/token/`.
+    Sessions {
+        /// How long a session lives, used or not.
+        lifetime: Duration = "14d";
+        /// How long a session may go unused; 0: until it ends.
+        idle: Duration = "0s";
+        /// Name of the cookie that holds it.
+        cookie: String = "sessionid";
+        /// Name of the cookie with what forms and `X-CSRFToken` send back.
+        csrf_cookie: String = "csrftoken";
+        /// Sessions that Django keeps in `django_session` count too, where `account.django_secret_keys` is
+        /// set.
+        django: bool = "on";
+        /// Superusers may act as somebody who is less powerful, to see what they see. Tokens that are made
+        /// meanwhile say who acted (`act`), and everything is recorded.
+        acting: bool = "off";
+        /// User names of staff who may act as others, too.
+        acting_staff: List<String> = "";
+        /// For how long somebody may act as somebody else at a time; tokens that are made meanwhile end
+        /// with it.
+        acting_lifetime: Duration = "30m";
+    }
+}
+
+group! {
+    /// Pages for people.
+    Pages {
+        /// Whether they are served.
+        enabled: bool = "on";
+        /// Where the pages of one's account are.
+        mount: String = "/accounts";
+        /// Where the administration is. Empty: not served.
+        administration: Optional<String> = "/sysadmin";
+        /// Where a sign-in leads that asks for nothing else: a path, or the address of a front end. Empty:
+        /// one's account.
+        after_sign_in: Optional<String> = "";
+        /// Whether people may register on a page.
+        registration: bool = "off";
+        /// Links in mails lead to these pages, for sites without a front end of their own, in place of the
+        /// patterns of `account`.
+        links: bool = "off";
+        /// The languages that are offered; the first is for those who ask for none of them.
+        languages: List<Name> = "en, fi, sv";
+        /// The colour of buttons and links, as `#rrggbb`. It is darkened or lightened until it can be read.
+        colour: String = "#1a5f8a";
+        /// In which time zone moments are told.
+        time_zone: String = "Europe/Helsinki";
+        /// A folder with templates of one's own, in place of those of the same name. Empty: none.
+        templates: Optional<String> = "";
+    }
+}
+
+group! {
     /// Logs.
     Log {
         /// `human`, `json`, or `auto`: human on a terminal.
@@ -496,6 +550,10 @@ pub struct Settings {
     pub mail: Mail,
     /// The site that people use.
     pub site: Site,
+    /// Browser sessions.
+    pub sessions: Sessions,
+    /// Pages for people.
+    pub pages: Pages,
     /// Logs.
     pub log: Log,
     /// Layouts, by name, in the order of [`LAYOUTS`].
@@ -518,6 +576,8 @@ pub const GROUPS: &[(&str, &[Declaration])] = &[
     ("gate", Gate::DECLARATIONS),
     ("mail", Mail::DECLARATIONS),
     ("site", Site::DECLARATIONS),
+    ("sessions", Sessions::DECLARATIONS),
+    ("pages", Pages::DECLARATIONS),
     ("log", Log::DECLARATIONS),
     ("layouts.<layout>", Layout::DECLARATIONS),
 ];
@@ -572,6 +632,8 @@ impl Settings {
             gate: Gate::read("gate", &[], &mut values),
             mail: Mail::read("mail", &[], &mut values),
             site: Site::read("site", &[], &mut values),
+            sessions: Sessions::read("sessions", &[], &mut values),
+            pages: Pages::read("pages", &[], &mut values),
             log: Log::read("log", &[], &mut values),
             layouts: LAYOUTS
                 .iter()

@@ -14,15 +14,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("metrics", &["base"]),
     ("telemetry", &["base"]),
     ("locale", &["base"]),
+    ("template", &["base"]),
     ("settings", &["base"]),
     ("account", &["base"]),
     ("token", &["base", "account"]),
     ("store", &["base", "account", "token"]),
     ("gate", &["base", "token", "account::principal"]),
-    ("mail", &["base", "account", "store", "locale"]),
+    ("mail", &["base", "account", "store", "locale", "template"]),
     ("flow", &["base", "account", "token", "store", "mail", "locale"]),
     ("dialect", &["account", "token", "flow", "locale"]),
-    ("page", &["base", "account", "flow", "locale"]),
+    ("page", &["base", "account", "flow", "locale", "template"]),
     ("background", &["base", "flow", "store", "gate", "mail", "metrics"]),
     (
         "http",
@@ -64,6 +65,7 @@ const EVERYTHING: &[&str] = &[
     "locale",
     "metrics",
     "telemetry",
+    "template",
     "background",
     "doctor",
     "server",
@@ -84,6 +86,7 @@ const EVERYTHING_BUT_SETTINGS: &[&str] = &[
     "locale",
     "metrics",
     "telemetry",
+    "template",
     "background",
 ];
 
@@ -106,7 +109,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["token"]),
     ("lettre", &["mail"]),
     ("matchit", &["http"]),
-    ("minijinja", &["mail", "page"]),
+    ("minijinja", &["mail", "page", "template"]),
     ("multer", &["http"]),
     ("prometheus", &["metrics", "http"]),
     ("regex_automata", &["base"]),
@@ -175,6 +178,8 @@ const PROOFS: &[(&str, &str)] = &[
     ("AuthenticatedClient", "token/client.rs"),
     ("Renewal", "token/refresh.rs"),
     ("CheckedPassword", "account/hashing.rs"),
+    ("LiveSession", "token/session.rs"),
+    ("DjangoSession", "token/django_session.rs"),
 ];
 
 #[test]

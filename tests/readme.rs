@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use avain::dialect::Endpoint;
-use avain::http::routes::{self, Methods};
+use avain::http::routes::{self, Audience, Methods, PageMount};
+use avain::page::Page;
 use avain::settings::{Declaration, GROUPS, LAYOUTS};
 
 #[test]
@@ -158,7 +159,7 @@ fn endpoints() -> String {
             let _ = writeln!(out, "| `{name}` | {methods} | `{path}` | {what} | {answers} |");
             let also = match (row.methods, row.endpoint) {
                 (Methods::GetPost, Endpoint::ObtainPair) => {
-                    Some(("the same for a browser session of Django's (not served yet)", "401"))
+                    Some(("the same for a browser session", "200 `refresh`, `access`; 401"))
                 }
                 (Methods::GetPost, Endpoint::Register) => {
                     Some(("the accounts one may see: oneself, staff all", "200; 401"))
@@ -173,6 +174,20 @@ fn endpoints() -> String {
             }
         }
     }
+    for row in routes::PAGES {
+        let (name, mount) = match row.mount {
+            PageMount::Account => ("mount", "/accounts"),
+            PageMount::Administration => ("administration", "/sysadmin"),
+        };
+        let (what, methods) = about_page(row.page);
+        let path = format!("{mount}{}", row.path);
+        let answers = match row.audience {
+            Audience::Anybody => "a page",
+            Audience::SignedIn => "a page; 302 to the sign-in",
+            Audience::Staff => "a page; 302 to the sign-in of the administration",
+        };
+        let _ = writeln!(out, "| `pages.{name}` | {methods} | `{path}` | {what} | {answers} |");
+    }
     out += "| – | GET | `/gate`, `/gate/{policy}` | for nginx's `auth_request`: may this request pass? | 204, 401, 403, 429, 503, always \
         without a body; 400: nginx is set up wrongly |\n";
     for (path, what, answers) in [
@@ -183,6 +198,33 @@ fn endpoints() -> String {
         let _ = writeln!(out, "| operations | GET | `{path}` | {what} | {answers} |");
     }
     out
+}
+
+/// What a page is for, and which methods it answers.
+fn about_page(page: Page) -> (&'static str, &'static str) {
+    let form = "GET, POST";
+    match page {
+        Page::SignIn => ("signing in; `next` is a path to go on to", form),
+        Page::SignOut => ("signing out: ends the session and the tokens that it gave", form),
+        Page::Account => ("one's account: names", form),
+        Page::Email => ("another mail address", form),
+        Page::Password => ("another password; ends all other sessions and all tokens", form),
+        Page::Devices => ("where one is signed in, and ending that", form),
+        Page::Acting => ("acting as somebody else, where `sessions.acting` is on", form),
+        Page::ActingEnd => ("ceasing to", "POST"),
+        Page::Language => ("another language", "POST"),
+        Page::Register => ("making an account, where `pages.registration` is on", form),
+        Page::Activate => ("following the link of an activation mail", form),
+        Page::ResendActivation => ("another activation mail", form),
+        Page::ResetRequest => ("a link for a forgotten password", form),
+        Page::Reset => ("following that link, Django's too", form),
+        Page::AllauthReset => ("following that link as dj-rest-auth sends it", form),
+        Page::UsernameReset => ("following the link for a forgotten user name", form),
+        Page::VerifyEmail => ("following the link that shows that mail arrives", form),
+        Page::ConfirmEmail => ("following the link to another mail address", form),
+        Page::AdministrationSignIn => ("signing in as staff", form),
+        Page::Administration => ("the administration", "GET"),
+    }
 }
 
 /// What an endpoint is for, and what it answers.

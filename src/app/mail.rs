@@ -7,7 +7,7 @@ use crate::app::{Judge, Plan, StartError};
 use crate::base::random::Random;
 use crate::base::seal::MasterKey;
 use crate::locale::Language;
-use crate::mail::composer::{Composer, TemplateFault};
+use crate::mail::composer::Composer;
 use crate::mail::letter::Sender;
 use crate::mail::mailer::Mailer;
 use crate::mail::message::Site;
@@ -16,6 +16,7 @@ use crate::mail::smtp::{Security, Smtp, SmtpRules};
 use crate::mail::transport::Transport;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::template::TemplateFault;
 
 /// What the settings say about mail.
 #[derive(Clone, Debug)]
@@ -32,6 +33,13 @@ enum Destination {
     Log,
     Folder(PathBuf),
     Smtp { host: String, port: Option<u16> },
+}
+
+impl MailPlan {
+    /// The name of the site.
+    pub(super) fn site_name(&self) -> &str {
+        &self.site.name
+    }
 }
 
 impl Judge<'_> {

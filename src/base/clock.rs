@@ -52,6 +52,15 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_microsecond()))
     }
 
+    /// As HTTP writes it (RFC 9110 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    #[must_use]
+    pub fn http_date(self) -> String {
+        jiff::Timestamp::from_second(self.seconds()).map_or_else(
+            |_| String::new(),
+            |at| at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        )
+    }
+
     /// Microseconds since the Unix epoch.
     #[must_use]
     pub const fn micros(self) -> i64 {

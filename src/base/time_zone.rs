@@ -36,6 +36,13 @@ impl TimeZone {
         let (hour, minute, second) = (time.hour(), time.minute(), time.second());
         days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)
     }
+
+    /// `YYYY-MM-DD HH:MM`, as clocks there show it.
+    #[must_use]
+    pub fn local_text(&self, at: Timestamp) -> String {
+        let Ok(at) = jiff::Timestamp::from_second(at.seconds()) else { return String::new() };
+        self.0.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
+    }
 }
 
 /// `YYYY-MM-DD HH:MM:SS` in UTC, fractions cut.

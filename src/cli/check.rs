@@ -31,6 +31,7 @@ pub(super) async fn check(settings: Settings, args: CheckArgs) -> Result<ExitCod
     let mut faults = Vec::new();
     let mut wrong = Vec::new();
     look_at_mail(&plan, &mut wrong, &mut faults);
+    look_at_pages(&plan, &mut wrong, &mut faults);
     if let Err(StartError::Configuration(lines)) = plan.ensure_master_key() {
         wrong.extend(lines);
     }
@@ -76,6 +77,17 @@ fn look_at_mail(plan: &Plan, wrong: &mut Vec<String>, faults: &mut Vec<String>) 
     }
     if let Err(error) = plan.transport() {
         note(error);
+    }
+}
+
+/// Templates of pages.
+fn look_at_pages(plan: &Plan, wrong: &mut Vec<String>, faults: &mut Vec<String>) {
+    match plan.renderer() {
+        Ok((_, templates)) => {
+            wrong.extend(templates.iter().map(|fault| format!("pages.templates: {fault}")));
+        }
+        Err(StartError::Configuration(lines)) => wrong.extend(lines),
+        Err(StartError::Fault(line)) => faults.push(line),
     }
 }
 

@@ -505,8 +505,7 @@ fn read_username(reader: &mut Reader<'_>) -> String {
 
 /// A cookie that scripts cannot read, for as long as its token lives.
 fn cookie(name: &str, token: &Signed) -> String {
-    let expires = jiff::Timestamp::from_microsecond(token.expires_at().micros())
-        .map_or_else(|_| String::new(), |at| at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    let expires = token.expires_at().http_date();
     let (value, seconds) = (token.expose(), token.seconds());
     format!("{name}={value}; expires={expires}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Lax")
 }

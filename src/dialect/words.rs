@@ -47,6 +47,10 @@ pub struct Words {
     pub owner_inactive: &'static str,
     /// 429.
     pub throttled: &'static str,
+    /// 403: a session's cookie, and nothing that shows that a page of ours was looked at.
+    pub csrf_missing: &'static str,
+    /// 403: the same with something else.
+    pub csrf_incorrect: &'static str,
     /// A JWT that does not verify.
     pub jwt_invalid: &'static str,
     /// A JWT that is too old.
@@ -77,6 +81,8 @@ pub static CURRENT: Words = Words {
     token_characters: "Invalid token header. Token string should not contain invalid characters.",
     owner_inactive: "User inactive or deleted.",
     throttled: "Request was throttled.",
+    csrf_missing: "CSRF Failed: CSRF token missing.",
+    csrf_incorrect: "CSRF Failed: CSRF token from the 'X-Csrftoken' HTTP header incorrect.",
     jwt_invalid: "Token is invalid",
     jwt_expired: "Token is expired",
 };
@@ -106,6 +112,8 @@ pub static PINNED: Words = Words {
     token_characters: "Epäkelpo Token-otsake. Tunnusmerkkijono ei saa sisältää epäkelpoja merkkejä.",
     owner_inactive: "Käyttäjä ei-aktiivinen tai poistettu.",
     throttled: "Pyyntö hidastettu.",
+    csrf_missing: "CSRF Failed: CSRF token missing or incorrect.",
+    csrf_incorrect: "CSRF Failed: CSRF token missing or incorrect.",
     jwt_invalid: "Token is invalid or expired",
     jwt_expired: "Token is invalid or expired",
 };

@@ -1,5 +1,6 @@
 //! What the service does, one verb per file: who may, when, and how often. Knows no wire format.
 
+pub mod acting;
 pub mod activate;
 pub mod administer;
 pub mod attempt;
@@ -25,6 +26,7 @@ pub mod refresh;
 pub mod register;
 pub mod reset_password;
 pub mod revoke;
+pub mod sessions;
 pub mod sign_in;
 pub mod verify;
 
@@ -45,6 +47,7 @@ use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
 use crate::flow::audit::AuditRules;
 use crate::flow::keys::KeyRoom;
+use crate::flow::sessions::SessionRules;
 use crate::mail::Mailer;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -119,6 +122,8 @@ pub enum Fault {
     Signing(SigningFailed),
     /// A mail could not be put into the outbox.
     Mail(String),
+    /// A page could not be shown.
+    Page(String),
     /// The list of breached passwords could not be read.
     Unreadable(Unreadable),
     /// What should be impossible.
@@ -130,7 +135,7 @@ impl std::fmt::Display for Fault {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Signing(error) => error.fmt(f),
-            Self::Mail(error) => f.write_str(error),
+            Self::Mail(error) | Self::Page(error) => f.write_str(error),
             Self::Unreadable(error) => write!(f, "breached passwords: {error}"),
             Self::Broken(what) => f.write_str(what),
         }
@@ -330,6 +335,8 @@ pub struct Context {
     pub throttle: Option<Throttle>,
     /// How audit events are kept.
     pub audit: AuditRules,
+    /// How browser sessions are kept.
+    pub sessions: SessionRules,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.

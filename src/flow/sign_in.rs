@@ -1,6 +1,6 @@
 //! Signing in: a name and a password for a token pair.
 
-use crate::account::account::Account;
+use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::account::hashing::{CheckedPassword, PasswordCheck};
 use crate::base::clock::Timestamp;
@@ -107,10 +107,7 @@ pub async fn begin(
 ) -> Result<TokenPair, Error> {
     let now = context.now();
     let account = checked.account().id;
-    // After "signed out everywhere" a family begins no earlier than that moment, whatever the clocks of
-    // two instances make of it, so that nobody is signed out again by an older entry.
-    let revoked_before = accounts::revoked_before(&context.store, account).await?;
-    let begun_at = Timestamp::from_millis(now.millis()).max(revoked_before.unwrap_or(now));
+    let begun_at = family_begin(context, account, now).await?;
     let family = FamilyId::begin(begun_at, context.random.as_ref());
     let ends_at = context.family_end(begun_at);
     let who = Authenticated::by_password(checked, &context.shape, &layout.tokens, family, ends_at)
@@ -130,4 +127,15 @@ pub async fn begin(
         .await?;
     tx.commit().await?;
     Ok(pair)
+}
+
+/// When a family begins that begins now: after "signed out everywhere" no earlier than that moment, whatever
+/// the clocks of two instances make of it, so that nobody is signed out again by an older entry.
+pub(super) async fn family_begin(
+    context: &Context,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Timestamp, Error> {
+    let revoked_before = accounts::revoked_before(&context.store, account).await?;
+    Ok(Timestamp::from_millis(now.millis()).max(revoked_before.unwrap_or(now)))
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName};
 use crate::flow::Caller;
 use crate::http::{Peer, Service};
 
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What flows are told about the client. Who is signed in is found out later.
@@ -26,6 +27,13 @@ pub fn caller(
         layout: Some(layout),
         actor: None,
     }
+}
+
+/// Whether the client's request came by https, as a trusted peer tells it in `X-Forwarded-Proto`.
+#[must_use]
+pub fn is_https(service: &Service, headers: &HeaderMap, peer: Peer) -> bool {
+    let told = headers.get(&FORWARDED_PROTO).map(http::HeaderValue::as_bytes);
+    service.trusts(peer) && told.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
 }
 
 /// Characters of a user agent at most; browsers' have fewer.

@@ -22,9 +22,9 @@ use crate::dialect::{Answer, Endpoint, drf};
 use crate::flow::{Caller, Error, Fault, Refusal, authenticate};
 use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, families, gate, oauth, token};
 use crate::http::response::{self, Body, REQUEST_ID};
-use crate::http::router::{Manner, Route};
+use crate::http::router::{Found, Manner, Route};
 use crate::http::routes::Access;
-use crate::http::{Peer, Service, caller, request};
+use crate::http::{Peer, Service, caller, pages, request};
 use crate::store::StoreError;
 use crate::token::credential::Denial;
 
@@ -68,23 +68,39 @@ where
     let started = Instant::now();
     let request_id = request_id(service, &parts, peer);
     let method = parts.method.clone();
-    let route = service.router.find(parts.uri.path());
-    let route = route.map(|(route, id)| (route.clone(), id.map(str::to_owned)));
-    let name = route.as_ref().map_or("none", |(route, _)| route.endpoint.name());
+    let found = service.router.find(parts.uri.path());
+    let name = match &found {
+        None => "none",
+        Some(Found::Endpoint(route, _)) => route.endpoint.name(),
+        Some(Found::Page(route, _)) => route.page.name(),
+    };
 
     let _in_flight = InFlight::enter(service);
     let busy = service.metrics.in_flight.get()
         > i64::try_from(service.limits.in_flight).unwrap_or(i64::MAX);
-    let mut response = match &route {
-        None => response::not_found(),
-        Some(_) if busy => response::fault(StatusCode::SERVICE_UNAVAILABLE, &request_id),
-        Some((route, id)) => {
-            let layout = route.rules.name;
-            let caller = caller::caller(service, &parts.headers, peer, layout, &request_id);
-            let asked = Asked { parts, id: id.clone(), caller };
-            serve(service, route, asked, body, &request_id).await
-        }
+    let by_https = caller::is_https(service, &parts.headers, peer);
+    let layout = match &found {
+        Some(Found::Endpoint(route, _)) => route.rules.name,
+        Some(Found::Page(..)) | None => "pages",
     };
+    let caller = caller::caller(service, &parts.headers, peer, layout, &request_id);
+    let mut response = match (found, &service.pages) {
+        (Some(_), _) if busy => response::fault(StatusCode::SERVICE_UNAVAILABLE, &request_id),
+        (Some(Found::Endpoint(route, id)), _) => {
+            let asked = Asked { parts, id, caller };
+            serve(service, &route, asked, body, &request_id).await
+        }
+        (Some(Found::Page(route, places)), Some(site)) => {
+            pages::serve(service, site, (route, places), (parts, body), caller, &request_id).await
+        }
+        (_, site) => site
+            .as_ref()
+            .and_then(|site| pages::not_found(site, &parts))
+            .unwrap_or_else(response::not_found),
+    };
+    if by_https {
+        response::secure_cookies(&mut response);
+    }
     if let Ok(request_id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, request_id);
     }
@@ -167,23 +183,13 @@ where
     match tokio::time::timeout(service.limits.request_timeout, task).await {
         Ok(Ok(Ok(answer))) => response::render(&answer, route),
         Ok(Ok(Err(Error::Refused(refusal)))) => {
-            count_refusal(service, route, &refusal);
+            count_refusal(service, route.endpoint.name(), &refusal);
             response::render(&route.dialect.refuse(route.endpoint, &refusal), route)
         }
         Ok(Ok(Err(Error::Fault(fault)))) => {
             service.metrics.faults.with_label_values(&[route.endpoint.name()]).inc();
             tracing::error!(endpoint = route.endpoint.name(), %request_id, %fault, "fault");
-            let status = match fault {
-                Fault::Store(StoreError::Unavailable(_) | StoreError::Retry(_)) => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
-                Fault::Store(_)
-                | Fault::Signing(_)
-                | Fault::Mail(_)
-                | Fault::Unreadable(_)
-                | Fault::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            response::fault(status, request_id)
+            response::fault(status_of(&fault), request_id)
         }
         Ok(Err(panicked)) => {
             service.metrics.faults.with_label_values(&[route.endpoint.name()]).inc();
@@ -346,7 +352,23 @@ fn describe(route: &Route) -> Answer {
     )
 }
 
-fn count_refusal(service: &Service, route: &Route, refusal: &Refusal) {
+/// The status of a fault of ours.
+pub(super) const fn status_of(fault: &Fault) -> StatusCode {
+    match fault {
+        Fault::Store(StoreError::Unavailable(_) | StoreError::Retry(_)) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Fault::Store(_)
+        | Fault::Signing(_)
+        | Fault::Mail(_)
+        | Fault::Page(_)
+        | Fault::Unreadable(_)
+        | Fault::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Counts a refusal by endpoint and reason.
+pub(super) fn count_refusal(service: &Service, endpoint: &str, refusal: &Refusal) {
     let reason = match refusal {
         Refusal::WrongCredentials => "wrong_credentials",
         Refusal::Token(_) => "token",
@@ -356,7 +378,7 @@ fn count_refusal(service: &Service, route: &Route, refusal: &Refusal) {
         Refusal::TooMany { .. } => "throttled",
         Refusal::Busy { .. } => "busy",
     };
-    service.metrics.refusals.with_label_values(&[route.endpoint.name(), reason]).inc();
+    service.metrics.refusals.with_label_values(&[endpoint, reason]).inc();
 }
 
 /// The id that a trusted peer gives the request, else a new one.

@@ -4,6 +4,7 @@ pub mod caller;
 pub mod dispatch;
 pub mod handlers;
 pub mod operations;
+pub mod pages;
 pub mod request;
 pub mod response;
 pub mod router;
@@ -16,8 +17,10 @@ use std::time::Duration;
 use crate::flow;
 use crate::gate::decide::Gate;
 use crate::http::handlers::gate::LookUps;
+use crate::http::pages::PageSite;
 use crate::http::router::Router;
 use crate::metrics::Metrics;
+use crate::page::cookie::CookieNames;
 
 /// How much a client may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +45,11 @@ pub struct Service {
     pub look_ups: LookUps,
     /// Where the gate is asked: there by the default policy, below it by the one that is named.
     pub gate_path: String,
-    /// Which path is which endpoint.
+    /// The pages for people; `None`: not served.
+    pub pages: Option<Arc<PageSite>>,
+    /// What the cookies of browser sessions are called.
+    pub cookies: CookieNames,
+    /// Which path is which endpoint or page.
     pub router: Router,
     /// How much a client may ask for.
     pub limits: Limits,

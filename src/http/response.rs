@@ -111,7 +111,20 @@ fn page(status: StatusCode, title: &str, sentence: &str) -> Response<Body> {
     response
 }
 
-fn protect(response: &mut Response<Body>) {
+/// Lets browsers send cookies back by https alone.
+pub(super) fn secure_cookies(response: &mut Response<Body>) {
+    if let http::header::Entry::Occupied(mut cookies) = response.headers_mut().entry(SET_COOKIE) {
+        for cookie in cookies.iter_mut() {
+            let secured = [cookie.as_bytes(), b"; Secure"].concat();
+            if let Ok(secured) = HeaderValue::from_bytes(&secured) {
+                *cookie = secured;
+            }
+        }
+    }
+}
+
+/// The headers that all answers have, as Django sets them, and `no-store`.
+pub(super) fn protect(response: &mut Response<Body>) {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

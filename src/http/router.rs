@@ -7,7 +7,8 @@ use crate::dialect::djoser::Djoser;
 use crate::dialect::oauth::OAuth;
 use crate::dialect::{Dialect, Endpoint, LoginField};
 use crate::flow::LayoutRules;
-use crate::http::routes::{Access, Layout, Methods};
+use crate::http::routes::{Access, Audience, Layout, Methods, PageMount, PageRow};
+use crate::page::Page;
 use crate::token::credential::Schemes;
 
 /// How a layout deals with accounts.
@@ -74,15 +75,64 @@ pub struct Mounted {
     pub rules: Arc<LayoutRules>,
 }
 
+/// Where the pages are; begin with a slash and do not end with one.
+#[derive(Clone, Debug)]
+pub struct PageMounts {
+    /// Those of one's account.
+    pub account: String,
+    /// The administration; `None`: not served.
+    pub administration: Option<String>,
+}
+
+impl PageMounts {
+    /// Where such pages are.
+    #[must_use]
+    pub fn of(&self, mount: PageMount) -> Option<&str> {
+        match mount {
+            PageMount::Account => Some(&self.account),
+            PageMount::Administration => self.administration.as_deref(),
+        }
+    }
+}
+
+/// Where a request for a page goes.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRoute {
+    /// Which page.
+    pub page: Page,
+    /// Who may see it.
+    pub audience: Audience,
+}
+
+/// What a path leads to.
+#[derive(Clone)]
+pub enum Found {
+    /// An endpoint, and the id in the path where it has one.
+    Endpoint(Route, Option<String>),
+    /// A page, and what stands in the path for its places.
+    Page(PageRoute, Vec<(String, String)>),
+}
+
 /// The routes in force. No two rows share a path.
 pub struct Router {
     routes: Vec<Route>,
-    paths: matchit::Router<usize>,
+    paths: matchit::Router<Target>,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Endpoint(usize),
+    Page(PageRoute),
 }
 
 impl Router {
-    /// Puts the layouts under their mounts, beside the path of the gate. Tells every overlap.
-    pub fn build(mounted: &[Mounted], gate_path: &str) -> Result<Self, Vec<String>> {
+    /// Puts the layouts under their mounts, beside the path of the gate, and the pages under theirs. Tells
+    /// every overlap.
+    pub fn build(
+        mounted: &[Mounted],
+        gate_path: &str,
+        pages: Option<(&PageMounts, &[PageRow])>,
+    ) -> Result<Self, Vec<String>> {
         let mut router = Self { routes: Vec::new(), paths: matchit::Router::new() };
         let mut wrong = Vec::new();
         for layout in mounted {
@@ -93,7 +143,8 @@ impl Router {
                     // Below it policies are asked by their names.
                     rest.is_empty() || rest.starts_with('/')
                 });
-                let taken = at_gate || router.paths.insert(path.clone(), at).is_err();
+                let target = Target::Endpoint(at);
+                let taken = at_gate || router.paths.insert(path.clone(), target).is_err();
                 if taken {
                     wrong.push(format!(
                         "layouts.{}.mount: {path} is served already, or is no path; move the mount",
@@ -117,15 +168,36 @@ impl Router {
                 });
             }
         }
+        for row in pages.map_or(&[][..], |(_, rows)| rows) {
+            let Some(mount) = pages.and_then(|(mounts, _)| mounts.of(row.mount)) else { continue };
+            let path = format!("{mount}{}", row.path);
+            let target = Target::Page(PageRoute { page: row.page, audience: row.audience });
+            if path == gate_path || router.paths.insert(path.clone(), target).is_err() {
+                let name = match row.mount {
+                    PageMount::Account => "pages.mount",
+                    PageMount::Administration => "pages.administration",
+                };
+                wrong.push(format!("{name}: {path} is served already, or is no path; move it"));
+            }
+        }
         if wrong.is_empty() { Ok(router) } else { Err(wrong) }
     }
 
-    /// The route of a path, with or without its last slash, and the id in it where it has one.
+    /// What a path leads to, with or without its last slash.
     #[must_use]
-    pub fn find<'p>(&self, path: &'p str) -> Option<(&Route, Option<&'p str>)> {
+    pub fn find(&self, path: &str) -> Option<Found> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let found = self.paths.at(path).ok()?;
-        Some((self.routes.get(*found.value)?, found.params.get("id")))
+        Some(match *found.value {
+            Target::Endpoint(at) => {
+                let id = found.params.get("id").map(str::to_owned);
+                Found::Endpoint(self.routes.get(at)?.clone(), id)
+            }
+            Target::Page(route) => {
+                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                Found::Page(route, found.params.iter().map(owned).collect())
+            }
+        })
     }
 
     /// All routes.

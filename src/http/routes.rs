@@ -4,6 +4,7 @@
 use http::Method;
 
 use crate::dialect::Endpoint;
+use crate::page::Page;
 
 /// Which methods a row answers, beside OPTIONS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,4 +236,68 @@ pub const LAYOUTS: &[Layout] = &[
             row("/.well-known/oauth-authorization-server", Get, E::ServerMetadata, Ignored),
         ],
     },
+];
+
+/// Which mount a page lies under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageMount {
+    /// `pages.mount`.
+    Account,
+    /// `pages.administration`.
+    Administration,
+}
+
+/// Who may see a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Anybody.
+    Anybody,
+    /// Who is signed in; others are asked to.
+    SignedIn,
+    /// Staff; others are asked to sign in as such.
+    Staff,
+}
+
+/// A page: a path under its mount. It answers GET, and POST where it has a form.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRow {
+    /// What it lies under.
+    pub mount: PageMount,
+    /// The path, without its last slash; empty for the mount itself.
+    pub path: &'static str,
+    /// Which page it is.
+    pub page: Page,
+    /// Who may see it.
+    pub audience: Audience,
+}
+
+const fn page(mount: PageMount, path: &'static str, page: Page, audience: Audience) -> PageRow {
+    PageRow { mount, path, page, audience }
+}
+
+use Audience::{Anybody, SignedIn as Member, Staff};
+use PageMount::{Account, Administration};
+
+/// All pages. Paths are Django's where it has them (`django.contrib.auth.urls`, `admin.site.urls`).
+pub const PAGES: &[PageRow] = &[
+    page(Account, "", Page::Account, Member),
+    page(Account, "/login", Page::SignIn, Anybody),
+    page(Account, "/logout", Page::SignOut, Anybody),
+    page(Account, "/email", Page::Email, Member),
+    page(Account, "/password_change", Page::Password, Member),
+    page(Account, "/devices", Page::Devices, Member),
+    page(Account, "/acting", Page::Acting, Member),
+    page(Account, "/acting/end", Page::ActingEnd, Member),
+    page(Account, "/language", Page::Language, Anybody),
+    page(Account, "/register", Page::Register, Anybody),
+    page(Account, "/activate", Page::ResendActivation, Anybody),
+    page(Account, "/activate/{uid}/{token}", Page::Activate, Anybody),
+    page(Account, "/password_reset", Page::ResetRequest, Anybody),
+    page(Account, "/reset/{uid}/{token}", Page::Reset, Anybody),
+    page(Account, "/reset/key/{uid}/{token}", Page::AllauthReset, Anybody),
+    page(Account, "/username_reset/{uid}/{token}", Page::UsernameReset, Anybody),
+    page(Account, "/email/verify/{key}", Page::VerifyEmail, Anybody),
+    page(Account, "/email/confirm/{uid}/{token}", Page::ConfirmEmail, Anybody),
+    page(Administration, "", Page::Administration, Staff),
+    page(Administration, "/login", Page::AdministrationSignIn, Anybody),
 ];

@@ -1,5 +1,7 @@
 //! Languages that people are addressed in.
 
+pub mod texts;
+
 use std::fmt;
 
 /// A language that mails and pages are written in.
@@ -28,6 +30,16 @@ impl Language {
         }
     }
 
+    /// Its name in itself.
+    #[must_use]
+    pub const fn own_name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::Finnish => "Suomi",
+            Self::Swedish => "Svenska",
+        }
+    }
+
     /// The language of a tag such as `fi`, `sv-FI` or `en_GB`; `None` for languages that we do not write.
     #[must_use]
     pub fn parse(tag: &str) -> Option<Self> {
@@ -39,12 +51,19 @@ impl Language {
     /// `default` where it names none of ours, or any (`*`) before one of ours.
     #[must_use]
     pub fn negotiate(accept_language: &str, default: Self) -> Self {
+        Self::negotiate_among(accept_language, &Self::ALL, default)
+    }
+
+    /// As [`Language::negotiate`], among some of ours.
+    #[must_use]
+    pub fn negotiate_among(accept_language: &str, offered: &[Self], default: Self) -> Self {
         let mut best = (0, default);
         for range in accept_language.split(',') {
             let mut parts = range.split(';');
             let tag = parts.next().unwrap_or_default().trim();
             let weight = parts.find_map(weight).unwrap_or(1000);
             let language = if tag == "*" { Some(default) } else { Self::parse(tag) };
+            let language = language.filter(|language| offered.contains(language));
             // Of equal weights the first wins, as browsers write them.
             if let Some(language) = language
                 && weight > best.0

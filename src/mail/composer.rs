@@ -10,9 +10,8 @@ use minijinja::{Environment, Error, Value, context};
 use crate::account::email::EmailAddress;
 use crate::locale::Language;
 use crate::mail::message::{Draft, Link, MailUser, Message, Rendered, Site};
-use crate::mail::templates::{self, Overrides, PARTS};
-
-pub use crate::mail::templates::TemplateFault;
+use crate::mail::templates::{self, PARTS};
+use crate::template::{self, Overrides, TemplateFault};
 
 /// Writes mails.
 pub struct Composer {
@@ -55,7 +54,7 @@ impl Composer {
         site: Site,
         folder: &Path,
     ) -> std::io::Result<(Self, Vec<TemplateFault>)> {
-        let mut overrides = Overrides::read(folder)?;
+        let mut overrides = templates::overrides(folder)?;
         let mut composer = Self::new(site);
         loop {
             let environment = compile(&mut overrides);
@@ -77,13 +76,13 @@ impl Composer {
             match render(environment, draft.message, draft.language, &variables) {
                 Ok(rendered) => return Ok(rendered),
                 Err((name, error)) => {
-                    let why = templates::sentence(templates::innermost(&error));
+                    let why = template::sentence(template::innermost(&error));
                     tracing::warn!(template = name, why, "used the template that is compiled in");
                 }
             }
         }
         render(&self.built_in, draft.message, draft.language, &variables).map_err(
-            |(name, error)| ComposeError(format!("{name}: {}", templates::sentence(&error))),
+            |(name, error)| ComposeError(format!("{name}: {}", template::sentence(&error))),
         )
     }
 
@@ -115,7 +114,7 @@ impl Composer {
                         let name = overrides.note(&error).unwrap_or_else(|| {
                             // It shows in a template of ours, but what changed are the operator's.
                             let blamed = blamed(overrides, &name, language);
-                            overrides.fault(&blamed, None, &templates::sentence(&error));
+                            overrides.fault(&blamed, None, &template::sentence(&error));
                             blamed
                         });
                         failing.insert(name);
@@ -163,7 +162,7 @@ fn compile(overrides: &mut Overrides) -> Environment<'static> {
     let mut environment = templates::built_in();
     for (name, text) in overrides.texts.clone() {
         if let Err(error) = environment.add_template_owned(name.clone(), text) {
-            overrides.fault(&name, error.line(), &templates::sentence(&error));
+            overrides.fault(&name, error.line(), &template::sentence(&error));
             overrides.texts.remove(&name);
         }
     }

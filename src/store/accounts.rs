@@ -8,6 +8,7 @@ use crate::store::changes::{self, Change};
 use crate::store::refresh_families::EndReason;
 use crate::store::{Row, Store, StoreError, Tx, Value};
 use crate::token::claims::FamilyId;
+use crate::token::session::password_state;
 use crate::token::standing::Standing;
 
 /// Who owns the table of accounts, and so decides what we may write there.
@@ -169,8 +170,15 @@ pub async fn rehash_password(
     old: &StoredPassword,
     new: &StoredPassword,
 ) -> Result<(), StoreError> {
+    let mut tx = store.begin("rehash password").await?;
     let params = [id.get().into(), old.expose().into(), new.expose().into()];
-    store.write("accounts.rehash_password", &params).await.map(drop)
+    let stored = tx.run("accounts.rehash_password", &params).await?;
+    if !stored.is_empty() {
+        // It is the same password: browser sessions go on.
+        let params = [id.get().into(), password_state(old).into(), password_state(new).into()];
+        tx.run("sessions.follow_rehash", &params).await?;
+    }
+    tx.commit().await
 }
 
 /// Part of a transaction: gives an account another password and ends all its families.
@@ -328,7 +336,8 @@ fn one(rows: &[Row]) -> Result<Option<Account>, StoreError> {
     rows.first().map(account).transpose()
 }
 
-fn account(row: &Row) -> Result<Account, StoreError> {
+/// The account in a row that has all columns of `auth_user`.
+pub(super) fn account(row: &Row) -> Result<Account, StoreError> {
     Ok(Account {
         id: AccountId::new(row.int32("id")?),
         username: row.text("username")?,

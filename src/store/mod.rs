@@ -20,6 +20,7 @@ pub mod outbox;
 mod postgres;
 pub mod refresh_families;
 pub mod row;
+pub mod sessions;
 pub mod signing_keys;
 mod sqlite;
 pub mod statements;

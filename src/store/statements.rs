@@ -22,6 +22,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("one_time_links", include_str!("../../sql/queries/one_time_links.sql")),
     ("outbox", include_str!("../../sql/queries/outbox.sql")),
     ("refresh_families", include_str!("../../sql/queries/refresh_families.sql")),
+    ("sessions", include_str!("../../sql/queries/sessions.sql")),
     ("signing_keys", include_str!("../../sql/queries/signing_keys.sql")),
     ("store", include_str!("../../sql/queries/store.sql")),
 ];

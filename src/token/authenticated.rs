@@ -1,7 +1,8 @@
 //! Who has proved to be somebody. An [`Authenticated`] is made only here, and only out of another proof:
-//! a checked password, or a refresh token whose family is alive. So is an [`AuthorizedClient`], out of a secret.
+//! a checked password, a refresh token whose family is alive, or a browser session that is. So is an
+//! [`AuthorizedClient`], out of a secret.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::account::account::{Account, AccountId};
 use crate::account::hashing::CheckedPassword;
@@ -9,6 +10,7 @@ use crate::base::clock::Timestamp;
 use crate::token::claims::{ClaimsShape, FamilyId, TokenRules};
 use crate::token::client::{AuthenticatedClient, ClientScopes, Grant};
 use crate::token::refresh::Renewal;
+use crate::token::session::LiveSession;
 
 /// Somebody for whom tokens may be issued: the account, its family, and the claims to put into tokens.
 ///
@@ -41,6 +43,26 @@ impl Authenticated {
             ends_at,
             claims: shape.of_account(account, rules, family),
         })
+    }
+
+    /// The owner of a browser session, who begins `family`. Where somebody acts as the account, the tokens
+    /// tell who (claim `act`, RFC 8693 4.1), and end with the session.
+    #[must_use]
+    pub fn by_session(
+        session: &LiveSession,
+        shape: &ClaimsShape,
+        rules: &TokenRules,
+        family: FamilyId,
+        ends_at: Timestamp,
+    ) -> Self {
+        let account = session.account();
+        let mut claims = shape.of_account(account, rules, family);
+        let mut ends_at = ends_at;
+        if let Some(actor) = session.acting() {
+            claims.insert("act".to_owned(), json!({ "sub": actor.to_string() }));
+            ends_at = ends_at.min(session.ends_at());
+        }
+        Self { account: account.id, family, ends_at, claims }
     }
 
     /// The holder of a refresh token whose family is alive. The claims are those that the family began

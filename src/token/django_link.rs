@@ -15,13 +15,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ring::{digest, hmac};
-
 use crate::account::account::Account;
 use crate::base::clock::Timestamp;
 use crate::base::encode::hex;
 use crate::base::secret::{Secret, same_bytes};
 use crate::base::time_zone::{TimeZone, utc_text};
+use crate::token::django_hmac::{SHA1, SHA256, SaltedHmac};
 use crate::token::link::base36;
 
 /// `PasswordResetTokenGenerator.key_salt`.
@@ -78,7 +77,8 @@ impl DjangoLinks {
         let tries = ways.iter().flat_map(|way| self.secret_keys.iter().map(move |key| (way, key)));
         let genuine = tries.fold(false, |genuine, (way, key)| {
             // The whole text is compared: the time must be spelt as Django spells it.
-            let expected = format!("{}-{}", base36(sent.unsigned_abs()), hash.of(key, way));
+            let digits = digits_of(hash, key, way);
+            let expected = format!("{}-{digits}", base36(sent.unsigned_abs()));
             genuine | same_bytes(expected.as_bytes(), token.as_bytes())
         });
         genuine && !is_late
@@ -99,26 +99,10 @@ fn stamped(account: &Account, sent: i64, in_days: bool) -> Secret<String> {
     Secret::new(format!("{}{password}{last_login}{sent}{email}", account.id))
 }
 
-/// A hash that Django signs with (`django.utils.crypto.salted_hmac`).
-struct Hash {
-    digest: &'static digest::Algorithm,
-    hmac: &'static hmac::Algorithm,
-}
-
-static SHA1: Hash =
-    Hash { digest: &digest::SHA1_FOR_LEGACY_USE_ONLY, hmac: &hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY };
-static SHA256: Hash = Hash { digest: &digest::SHA256, hmac: &hmac::HMAC_SHA256 };
-
-impl Hash {
-    /// Every second hex digit.
-    fn of(&self, secret_key: &Secret<String>, stamped: &Secret<String>) -> String {
-        let mut key = digest::Context::new(self.digest);
-        key.update(SALT);
-        key.update(secret_key.expose().as_bytes());
-        let key = hmac::Key::new(*self.hmac, key.finish().as_ref());
-        let tag = hmac::sign(&key, stamped.expose().as_bytes());
-        hex(tag.as_ref()).chars().step_by(2).collect()
-    }
+/// Every second hex digit.
+fn digits_of(hash: &SaltedHmac, secret_key: &Secret<String>, stamped: &Secret<String>) -> String {
+    let tag = hash.of(SALT, secret_key, stamped.expose().as_bytes());
+    hex(tag.as_ref()).chars().step_by(2).collect()
 }
 
 /// Nothing but lower-case digits, few enough.

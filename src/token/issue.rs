@@ -100,9 +100,10 @@ impl Issuer<'_> {
         stamp
     }
 
-    /// A new access token.
+    /// A new access token, which ends with its family at the latest.
     pub fn access(&self, who: &Authenticated) -> Result<AccessToken, SigningFailed> {
-        let stamp = self.stamp(Kind::Access, self.rules.access_lifetime);
+        let mut stamp = self.stamp(Kind::Access, self.rules.access_lifetime);
+        stamp.expires_at = stamp.expires_at.min(who.ends_at().seconds());
         self.sign_claims(&stamp, who.claims()).map(AccessToken)
     }
 

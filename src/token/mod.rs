@@ -3,7 +3,9 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod algorithm;
+mod django_hmac;
 pub mod django_link;
+pub mod django_session;
 pub mod jwk_set;
 pub mod jws;
 pub mod jws_header;
@@ -30,5 +32,6 @@ mod pem;
 mod pkcs8;
 pub mod refresh;
 mod rsa;
+pub mod session;
 pub mod standing;
 pub mod verify;

@@ -21,6 +21,7 @@ use avain::http::Service;
 use avain::server::{self, Face, Listener};
 use avain::settings::{Listen, Settings, Sources};
 use avain::store::Store;
+use avain::store::statements::Catalog;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -95,6 +96,13 @@ impl Database {
     /// Another opening of it, as the command line makes one.
     pub(crate) fn open(&self) -> Store {
         plan(self, &[]).open_store().expect("the store opens")
+    }
+
+    /// Another opening of it with statements of a test's own, as Django has its own.
+    pub(crate) fn open_as_django(&self, statements: &str) -> Store {
+        let catalog = Catalog::parse(&[("django", statements)]).expect("they are statements");
+        let plan = plan(self, &[]);
+        Store::open_with(plan.options(), Arc::new(catalog)).expect("the store opens")
     }
 
     /// A fresh one on a cluster of one's own.
@@ -176,6 +184,7 @@ impl TestService {
             stopping.clone(),
         ));
         let mut beside = JoinSet::new();
+        beside.spawn(Arc::clone(&app.background.mail).run(stopping.clone()));
         beside.spawn(Arc::clone(&app.background).hear(app.feed, stopping));
         let background = app.background;
         Self { service, background, clock, address, database, stop, serving, beside }

@@ -22,6 +22,7 @@ macro_rules! on_both_engines {
 
 mod audit;
 mod bad_input;
+mod browser;
 mod cli;
 mod client;
 mod drain;

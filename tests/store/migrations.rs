@@ -13,7 +13,7 @@ use crate::harness::{Database, Engine, NOW, block_on};
 /// indexes that we add to them begin with `avain_`: no migration of Django's meets them.
 async fn shape(database: &Database) -> Vec<String> {
     let sqlite = "SELECT replace(replace(replace(sql, char(10), ''), ' ', ''), 'IFNOTEXISTS', '')
-        FROM sqlite_master WHERE tbl_name IN ('auth_user', 'authtoken_token') AND sql IS NOT NULL
+        FROM sqlite_master WHERE tbl_name IN ('auth_user', 'authtoken_token', 'django_session') AND sql IS NOT NULL
             AND name NOT LIKE 'avain#_%' ESCAPE '#'
         ORDER BY name";
     let postgres = "SELECT concat_ws(' ', table_name, ordinal_position, column_name, data_type,

@@ -6,6 +6,7 @@ pub mod djoser;
 pub mod families;
 pub mod gate;
 pub mod oauth;
+pub mod pages;
 pub mod token;
 
 use http::header::COOKIE;

@@ -1,5 +1,6 @@
 //! One file for each URL, in folders as the URLs have them.
 
+mod accounts;
 mod api;
 mod auth;
 mod every_route;

@@ -4,3 +4,5 @@ INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, 
 VALUES ('!', 0, 'AnonymousUser', '', '', '', 0, 1, '2020-01-01 00:00:00'),
     ('!', 0, 'matti', 'Matti', '', '', 0, 1, '2020-01-02 03:04:05.678901');
 INSERT INTO authtoken_token (key, created, user_id) VALUES ('0123456789abcdef', '2020-01-01 00:00:00', 2);
+CREATE TABLE IF NOT EXISTS "django_session" ("session_key" varchar(40) NOT NULL PRIMARY KEY, "session_data" text NOT NULL, "expire_date" datetime NOT NULL);
+CREATE INDEX "django_session_expire_date_a5c62663" ON "django_session" ("expire_date");

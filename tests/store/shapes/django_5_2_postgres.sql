@@ -19,6 +19,14 @@ CREATE TABLE public.authtoken_token (
     created timestamp with time zone NOT NULL,
     user_id integer NOT NULL
 );
+CREATE TABLE public.django_session (
+    session_key character varying(40) NOT NULL,
+    session_data text NOT NULL,
+    expire_date timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY public.django_session ADD CONSTRAINT django_session_pkey PRIMARY KEY (session_key);
+CREATE INDEX django_session_expire_date_a5c62663 ON public.django_session (expire_date);
+CREATE INDEX django_session_session_key_c0390e0f_like ON public.django_session (session_key varchar_pattern_ops);
 ALTER TABLE ONLY public.auth_user ADD CONSTRAINT auth_user_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.auth_user ADD CONSTRAINT auth_user_username_key UNIQUE (username);
 ALTER TABLE ONLY public.authtoken_token ADD CONSTRAINT authtoken_token_pkey PRIMARY KEY (key);

@@ -1,0 +1,301 @@
+//! Browser sessions: signing in and out, who sits there, what else they have open, and tokens for them.
+
+use std::time::Duration;
+
+use crate::account::account::Account;
+use crate::base::clock::Timestamp;
+use crate::base::digest::{Digest, DigestKey};
+use crate::base::encode::hex;
+use crate::flow::acting::{self, ActingRules};
+use crate::flow::audit::{self, Event};
+use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, TokenPair, sign_in};
+use crate::store::refresh_families::EndReason;
+use crate::store::sessions::{self, ListedSession, NewSession};
+use crate::store::{Tx, accounts, refresh_families};
+use crate::token::authenticated::Authenticated;
+use crate::token::claims::FamilyId;
+use crate::token::django_session::{self, DjangoSessions};
+use crate::token::session::{LiveSession, SessionSecret, password_state};
+
+/// How sessions are kept.
+#[derive(Debug)]
+pub struct SessionRules {
+    /// How long one lives, used or not.
+    pub lifetime: Duration,
+    /// How long one may go unused; `None`: until it ends.
+    pub idle: Option<Duration>,
+    /// What it takes to verify Django's; `None`: they are not honoured.
+    pub django: Option<DjangoSessions>,
+    /// Makes what forms must send back.
+    pub csrf: DigestKey,
+    /// Who may act as somebody else; `None`: nobody.
+    pub acting: Option<ActingRules>,
+}
+
+/// That a session is used is written once in so long.
+const TOUCH: Duration = Duration::from_mins(1);
+/// Sessions of one account that are listed.
+const MOST: i64 = 100;
+/// How long the key of a row of Django's may be (`django_session.session_key`).
+const LONGEST_DJANGO_KEY: usize = 40;
+
+/// A session that has just begun: what the browser is to keep, and for how long.
+#[derive(Debug)]
+pub struct BegunSession {
+    /// What goes into the cookie.
+    pub secret: SessionSecret,
+    /// When it ends at the latest.
+    pub ends_at: Timestamp,
+}
+
+/// A session for a name and a password, in place of the one that the browser has. Unknown, wrong and
+/// switched off are all alike. The secret is always new (OWASP ASVS 7.2.4). `None` for an account that may
+/// not enter where it wants to.
+pub async fn begin(
+    context: &Context,
+    caller: &Caller,
+    credentials: Credentials,
+    replaced: Option<&LiveSession>,
+    may_enter: impl Fn(&Account) -> bool + Send,
+) -> Result<Option<BegunSession>, Error> {
+    let checked = sign_in::check_password(context, caller, credentials).await?;
+    if !may_enter(checked.account()) {
+        return Ok(None);
+    }
+    if let Some(replaced) = replaced {
+        end(context, caller, replaced).await?;
+    }
+    let password = checked.rehashed().unwrap_or(&checked.account().password);
+    let password = password_state(password);
+    let account = checked.into_account();
+    let now = context.now();
+    let mut tx = context.store.begin("begin session").await?;
+    let begun = begin_in(context, &mut tx, caller, &account, password, None).await?;
+    let caller = caller.as_owner(account.id);
+    audit::event(Event::SignIn, &caller, now).about(&account).record(&mut tx).await?;
+    tx.commit().await?;
+    accounts::touch_last_login(&context.store, account.id, now).await?;
+    Ok(Some(begun))
+}
+
+/// A new session of the same account after its password has become another, which has ended all others.
+/// `None` where the account is gone.
+pub async fn begin_anew(
+    context: &Context,
+    caller: &Caller,
+    session: &LiveSession,
+) -> Result<Option<BegunSession>, Error> {
+    let Some(account) = accounts::find_by_id(&context.store, session.account().id).await? else {
+        return Ok(None);
+    };
+    let password = password_state(&account.password);
+    let mut tx = context.store.begin("begin session anew").await?;
+    let begun = begin_in(context, &mut tx, caller, &account, password, None).await?;
+    tx.commit().await?;
+    Ok(Some(begun))
+}
+
+/// Part of a transaction: begins a session, or one of somebody who acts as `account` until the moment that
+/// is given.
+pub(super) async fn begin_in(
+    context: &Context,
+    tx: &mut Tx,
+    caller: &Caller,
+    account: &Account,
+    password: Digest,
+    acting: Option<(&LiveSession, Timestamp)>,
+) -> Result<BegunSession, Error> {
+    let now = context.now();
+    // As with refresh families: never before the moment at which the account was signed out everywhere.
+    let revoked_before = accounts::revoked_before(&context.store, account.id).await?;
+    let begun_at = now.max(revoked_before.unwrap_or(now));
+    let secret = SessionSecret::generate(context.random.as_ref());
+    let ends_at = match acting {
+        Some((_, ends_at)) => ends_at,
+        None => begun_at.plus(context.sessions.lifetime),
+    };
+    let new = NewSession {
+        digest: secret.digest(),
+        account: account.id,
+        password,
+        begun_at,
+        ends_at,
+        address: caller.address,
+        program: program_of(caller),
+        actor: acting.map(|(actor, _)| *actor.digest()),
+    };
+    sessions::begin_in(tx, &new).await?;
+    Ok(BegunSession { secret, ends_at })
+}
+
+/// The session of a presented cookie, where it is alive: one of ours, or of Django's.
+pub async fn find(
+    context: &Context,
+    caller: &Caller,
+    presented: &str,
+) -> Result<Option<LiveSession>, Error> {
+    let now = context.now();
+    let Some(secret) = SessionSecret::presented(presented) else {
+        return find_djangos(context, presented, now).await;
+    };
+    let Some(found) = sessions::find(&context.store, &secret.digest()).await? else {
+        return Ok(None);
+    };
+    let actor = match &found.session.actor {
+        Some(actor) => sessions::find(&context.store, actor).await?.map(|actor| actor.session),
+        None => None,
+    };
+    let used_at = found.session.used_at;
+    let idle = context.sessions.idle;
+    let Some(live) = LiveSession::of(&secret, found.session, actor, idle, now) else {
+        return Ok(None);
+    };
+    if let Some(actor) = live.actor()
+        && !acting::may_act(context, actor.account(), live.account())
+    {
+        return Ok(None);
+    }
+    let since = now.minus(TOUCH);
+    if used_at < since {
+        let program = program_of(caller);
+        for session in std::iter::once(&live).chain(live.actor()) {
+            let (store, digest) = (&context.store, session.digest());
+            sessions::touch(store, digest, caller.address, program, now, since).await?;
+        }
+    }
+    Ok(Some(live))
+}
+
+async fn find_djangos(
+    context: &Context,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<LiveSession>, Error> {
+    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let Some(djangos) = &context.sessions.django else { return Ok(None) };
+    if !plain || key.len() > LONGEST_DJANGO_KEY {
+        return Ok(None);
+    }
+    let Some(row) = sessions::find_djangos(&context.store, key, now).await? else {
+        return Ok(None);
+    };
+    let Some(claimed) = djangos.read(&row.data) else { return Ok(None) };
+    let Some(account) = accounts::find_by_id(&context.store, claimed.account()).await? else {
+        return Ok(None);
+    };
+    let digest = django_session::digest_of(key);
+    // Django does not tell when a session began; it cannot have been longer ago than this.
+    let begun_at = row.ends_at.minus(context.sessions.lifetime);
+    let verified = djangos.verify(&claimed, account, digest, begun_at, row.ends_at);
+    Ok(verified.map(LiveSession::of_django))
+}
+
+/// What forms of this session must send back, and `csrftoken` holds: 32 characters. It is made from the
+/// session, so that nobody can bring one along.
+#[must_use]
+pub fn csrf_secret(context: &Context, session: &Digest) -> String {
+    let digest = context.sessions.csrf.of_parts(&[session.as_bytes()]);
+    hex(digest.as_bytes().get(..16).unwrap_or_default())
+}
+
+/// Signs out: ends the session, what was done from it as somebody else, and the refresh families that began
+/// with either.
+pub async fn end(context: &Context, caller: &Caller, session: &LiveSession) -> Result<(), Error> {
+    let session = session.actor().unwrap_or(session);
+    end_of(context, caller, session.account(), session.digest()).await.map(drop)
+}
+
+/// Signs out of a session of Django's, by its key.
+pub async fn end_djangos(
+    context: &Context,
+    caller: &Caller,
+    session: &LiveSession,
+    presented: &str,
+) -> Result<(), Error> {
+    sessions::end_djangos(&context.store, presented).await?;
+    let event = audit::event(Event::SignOut, caller, context.now()).about(session.account());
+    Ok(event.record_alone(&context.store).await?)
+}
+
+/// The sessions that the account has open, the last used first.
+pub async fn list(context: &Context, account: &Account) -> Result<Vec<ListedSession>, Error> {
+    let now = context.now();
+    let all = sessions::of_account(&context.store, account.id, now, MOST).await?;
+    let alive = |listed: &ListedSession| listed.session.is_alive(context.sessions.idle, now);
+    Ok(all.into_iter().filter(alive).collect())
+}
+
+/// Ends one of the account's sessions, by its digest. `false` where it has none such.
+pub async fn end_of(
+    context: &Context,
+    caller: &Caller,
+    account: &Account,
+    digest: &Digest,
+) -> Result<bool, Error> {
+    let now = context.now();
+    let mut tx = context.store.begin("end session").await?;
+    let ended = sessions::end_in(&mut tx, digest, account.id, EndReason::SignOut, now).await?;
+    if ended {
+        audit::event(Event::SignOut, caller, now).about(account).record(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(ended)
+}
+
+/// Ends all of the account's sessions but this one. Gives how many.
+pub async fn end_others(
+    context: &Context,
+    caller: &Caller,
+    session: &LiveSession,
+) -> Result<usize, Error> {
+    let (account, digest, now) = (session.account(), session.digest(), context.now());
+    let mut tx = context.store.begin("end other sessions").await?;
+    let reason = EndReason::SignOut;
+    let ended = sessions::end_others_in(&mut tx, account.id, digest, reason, now).await?;
+    if ended > 0 {
+        audit::event(Event::SignOutEverywhere, caller, now).about(account).record(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(ended)
+}
+
+/// A token pair for a session; begins a refresh family, which ends when the session is signed out. Front
+/// ends ask for one with every page that they load: only what somebody does as somebody else is recorded.
+pub async fn tokens(
+    context: &Context,
+    layout: &LayoutRules,
+    caller: &Caller,
+    session: &LiveSession,
+) -> Result<TokenPair, Error> {
+    let now = context.now();
+    let account = session.account();
+    let begun_at = sign_in::family_begin(context, account.id, now).await?;
+    let family = FamilyId::begin(begun_at, context.random.as_ref());
+    let ends_at = context.family_end(begun_at);
+    let who = Authenticated::by_session(session, &context.shape, &layout.tokens, family, ends_at);
+    let ring = context.ring.load();
+    let issuer = context.issuer(&ring, &layout.tokens, now);
+    let stamp = issuer.refresh_stamp(who.ends_at());
+    let pair = TokenPair { access: issuer.access(&who)?, refresh: issuer.refresh(&who, &stamp)? };
+    let mut tx = context.store.begin("begin refresh family of session").await?;
+    let origin = caller.origin();
+    refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp, &origin).await?;
+    if !session.is_djangos() {
+        sessions::bind_family_in(&mut tx, session.digest(), family).await?;
+    }
+    if let Some(actor) = session.acting() {
+        let caller = Caller { actor: Some(actor), ..caller.clone() };
+        audit::event(Event::SignIn, &caller, now)
+            .about(account)
+            .detail("family", family.to_string())
+            .record(&mut tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(pair)
+}
+
+/// What the client's program says it is; empty where it says nothing.
+fn program_of(caller: &Caller) -> &str {
+    caller.user_agent.as_deref().unwrap_or_default()
+}

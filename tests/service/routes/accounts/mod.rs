@@ -1,0 +1,4 @@
+mod account;
+mod acting;
+mod links;
+mod sessions;

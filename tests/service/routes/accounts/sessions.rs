@@ -1,0 +1,363 @@
+//! `/accounts/login/`, `/accounts/logout/`, and what a browser session is good for.
+
+use avain::base::digest::Digest;
+use avain::flow::{Caller, administer};
+use avain::store::accounts::Owner;
+use serde_json::json;
+
+use crate::browser::{Browser, set_cookies};
+use crate::client::Request;
+use crate::harness::{Engine, PASSWORD, TestService};
+use crate::jwt::claims;
+
+on_both_engines! {
+    a_session_gives_tokens_until_it_is_signed_out
+    wrong_passwords_and_odd_forms_stay_on_the_page
+    a_form_without_its_secret_is_offered_again
+    forms_of_other_sites_are_refused
+    whatever_ends_a_session_ends_it
+    the_secret_is_new_at_every_sign_in
+    cookies_are_secure_behind_https
+    sign_in_leads_on_only_within_the_site
+    sessions_go_idle_and_end
+    django_s_sessions_count
+    staff_enter_by_a_door_of_their_own
+    guessing_is_told_when_to_try_again
+}
+
+async fn a_session_gives_tokens_until_it_is_signed_out(engine: Engine) {
+    let service = TestService::start(engine).await;
+    let aino = service.account("aino").await;
+    let mut browser = Browser::new(&service);
+    let answer = browser.get("/auth/token/").await;
+    answer.is(401, json!({ "detail": "Authentication credentials were not provided." }));
+
+    let answer = browser.sign_in("aino").await;
+    assert_eq!(answer.header("location"), "/accounts/");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let cookies = set_cookies(&answer);
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    let session = cookies.iter().find(|cookie| cookie.starts_with("sessionid=")).expect("is set");
+    for part in
+        ["HttpOnly", "Max-Age=1209600", "Path=/", "SameSite=Lax", "expires=Wed, 02 Dec 2026"]
+    {
+        assert!(session.contains(part), "{session}");
+    }
+    let csrf = cookies.iter().find(|cookie| cookie.starts_with("csrftoken=")).expect("is set");
+    assert!(csrf.contains("Max-Age=31449600") && !csrf.contains("HttpOnly"), "{csrf}");
+
+    let answer = browser.get("/auth/token/").await;
+    let body = answer.json();
+    assert_eq!(answer.status, 200);
+    let access = body["access"].as_str().expect("a token");
+    let told = claims(access);
+    assert_eq!(told["user_id"], json!(aino.get().to_string()));
+    assert_eq!(told["first_name"], "Aino");
+    assert!(told.get("act").is_none());
+    let bearer = format!("Bearer {access}");
+    assert!(service.admits(&bearer).await);
+    let head = browser.ask(Request::new("HEAD", "/auth/token/")).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+
+    // A cookie comes along by itself, so a POST needs more.
+    let credentials = json!({ "username": "aino", "password": PASSWORD });
+    let post = || Request::new("POST", "/auth/token/").json(&credentials);
+    let answer = browser.ask(post()).await;
+    answer.is(403, json!({ "detail": "CSRF Failed: CSRF token missing." }));
+    let secret = browser.cookies["csrftoken"].clone();
+    assert_eq!(browser.ask(post().header("X-CSRFToken", secret)).await.status, 200);
+
+    let page = browser.get("/accounts/logout/").await;
+    assert_eq!(page.status, 200, "GET asks");
+    let answer = browser.send("/accounts/logout/", &[]).await;
+    assert_eq!(answer.status, 200);
+    assert!(!browser.cookies.contains_key("sessionid"));
+    service.refuses_soon(&bearer).await;
+    assert_eq!(browser.get("/auth/token/").await.status, 401);
+}
+
+async fn wrong_passwords_and_odd_forms_stay_on_the_page(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    service.account_with("off", |draft| draft.is_active = false).await;
+    let mut browser = Browser::new(&service);
+    browser.get("/accounts/login/").await;
+    let mut told = Vec::new();
+    for (username, password) in
+        [("aino", "mistaken-1"), ("nobody", PASSWORD), ("off", PASSWORD), ("AINO", PASSWORD)]
+    {
+        let fields = [("username", username), ("password", password)];
+        let answer = browser.send("/accounts/login/", &fields).await;
+        assert_eq!(answer.status, 200, "{username}");
+        assert!(!browser.cookies.contains_key("sessionid"));
+        let text = answer.text();
+        assert!(!text.contains(password), "a password is not shown again");
+        assert!(text.contains(&format!("value=\"{username}\"")), "what was typed is");
+        let error =
+            text.split_once("role=\"alert\"").and_then(|(_, rest)| rest.split_once("</div>"));
+        told.push(error.expect("it is told").0.to_owned());
+    }
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "who exists is not told: {told:?}");
+    let answer = browser.send("/accounts/login/", &[("username", "")]).await;
+    assert!(answer.text().contains("User name: fill this in."), "{}", answer.text());
+    let answer = browser.send("/accounts/login/", &[("username", "a\0b")]).await;
+    assert_eq!(answer.status, 400);
+    let json = Request::new("POST", "/accounts/login/").json(&json!({ "username": "aino" }));
+    assert_eq!(browser.ask(json).await.status, 400);
+    let answer = browser.ask(Request::new("PUT", "/accounts/login/")).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD, POST"));
+    let answer = browser.get("/accounts/no/such/page/").await;
+    assert_eq!(answer.status, 404);
+    assert!(answer.text().contains("There is nothing here"));
+}
+
+async fn a_form_without_its_secret_is_offered_again(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    let mut browser = Browser::new(&service);
+    browser.get("/accounts/login/").await;
+    let fields = [("username", "ai<no"), ("password", PASSWORD), ("next", "/x/")];
+    for hidden in ["", "wrong", &"a".repeat(64)] {
+        let mut all = fields.to_vec();
+        all.push(("csrfmiddlewaretoken", hidden));
+        let answer = browser.send_bare("/accounts/login/", &all).await;
+        assert_eq!(answer.status, 403);
+        let text = answer.text();
+        assert!(text.contains("send the form once more"), "{text}");
+        assert!(
+            text.contains("value=\"ai&lt;no\"") && text.contains("type=\"password\""),
+            "{text}"
+        );
+        assert!(!text.contains(PASSWORD));
+    }
+    // The form that is offered works.
+    let fields = [("username", "aino"), ("password", PASSWORD), ("next", "/x/")];
+    let answer = browser.send("/accounts/login/", &fields).await;
+    assert_eq!((answer.status, answer.header("location")), (302, "/x/"));
+}
+
+async fn forms_of_other_sites_are_refused(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    for (name, value) in [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")] {
+        let mut browser = Browser::new(&service);
+        browser.sign_in("aino").await;
+        browser.get("/accounts/").await;
+        let mut browser = browser.header(name, value);
+        let answer = browser.send("/accounts/", &[("first_name", "Evil")]).await;
+        assert_eq!(answer.status, 403, "{name}");
+        assert!(!answer.text().contains("Evil"), "what another site has typed is not offered");
+    }
+    let mut browser = Browser::new(&service).header("Origin", "http://test");
+    browser.sign_in("aino").await;
+    assert!(browser.get("/accounts/").await.text().contains("value=\"Aino\""));
+}
+
+async fn whatever_ends_a_session_ends_it(engine: Engine) {
+    let service = TestService::start(engine).await;
+    let aino = service.account("aino").await;
+    let (store, now, caller) = (service.store(), || service.now(), Caller::default());
+    let mut browser = Browser::new(&service);
+    let ended = async |browser: &mut Browser<'_>, why: &str| {
+        let answer = browser.get("/auth/token/").await;
+        assert_eq!(answer.status, 401, "{why}");
+        assert!(set_cookies(&answer).iter().any(|cookie| cookie.contains("Max-Age=0")), "{why}");
+        let answer = browser.get("/accounts/").await;
+        assert_eq!(answer.header("location"), "/accounts/login/?next=/accounts/", "{why}");
+        service.pass(1);
+    };
+    browser.sign_in("aino").await;
+    administer::set_active(store, &caller, aino, false, now()).await.expect("is done");
+    ended(&mut browser, "switched off").await;
+    administer::set_active(store, &caller, aino, true, now()).await.expect("is done");
+
+    browser.sign_in("aino").await;
+    let hash = service.hash(PASSWORD).await;
+    administer::set_password(store, &caller, aino, &hash, now()).await.expect("is done");
+    ended(&mut browser, "another password").await;
+
+    // Behind our back, as Django does: no word about it but the column.
+    browser.sign_in("aino").await;
+    let hash = service.hash(PASSWORD).await;
+    let params = [aino.get().into(), hash.expose().into()];
+    store.write("accounts.set_password", &params).await.expect("is done");
+    ended(&mut browser, "another password in Django").await;
+
+    browser.sign_in("aino").await;
+    administer::sign_out_everywhere(store, &caller, aino, now()).await.expect("is done");
+    ended(&mut browser, "signed out everywhere").await;
+
+    browser.sign_in("aino").await;
+    let random = service.service.context.random.as_ref();
+    let deleted = administer::delete(store, &caller, Owner::Avain, aino, now(), random).await;
+    deleted.expect("is done");
+    ended(&mut browser, "deleted").await;
+}
+
+async fn the_secret_is_new_at_every_sign_in(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    service.account("eino").await;
+    let mut browser = Browser::new(&service);
+    browser.sign_in("aino").await;
+    let first = browser.cookies["sessionid"].clone();
+    // A form that was opened before, sent by somebody who is signed in already.
+    browser.get("/accounts/").await;
+    let fields = [("username", "eino"), ("password", PASSWORD)];
+    assert_eq!(browser.send("/accounts/login/", &fields).await.status, 302);
+    let second = browser.cookies["sessionid"].clone();
+    assert_ne!(first, second);
+    browser.cookies.insert("sessionid".to_owned(), first);
+    assert_eq!(browser.get("/auth/token/").await.status, 401, "the one before has ended");
+    // The store holds digests.
+    let digest = Digest::of_parts(&[b"session ", second.as_bytes()]);
+    let found = avain::store::sessions::find(service.store(), &digest).await.expect("answers");
+    assert_eq!(found.expect("is there").session.account.username, "eino");
+}
+
+async fn cookies_are_secure_behind_https(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    let mut browser = Browser::new(&service).header("X-Forwarded-Proto", "https");
+    let answer = browser.sign_in("aino").await;
+    assert!(set_cookies(&answer).iter().all(|cookie| cookie.ends_with("; Secure")));
+    let database = service.stop().await;
+    let settings = [("server.trusted_proxies", "10.0.0.1")];
+    let service = TestService::on(database, &settings, crate::harness::START).await;
+    let mut browser = Browser::new(&service).header("X-Forwarded-Proto", "https");
+    let answer = browser.sign_in("aino").await;
+    let unsecured = set_cookies(&answer).iter().all(|cookie| !cookie.contains("Secure"));
+    assert!(unsecured, "only a proxy that is trusted is believed");
+}
+
+async fn sign_in_leads_on_only_within_the_site(engine: Engine) {
+    let front_end = "https://ui.example.org/start";
+    let settings = [("pages.after_sign_in", front_end)];
+    let service = TestService::with(engine, &settings).await;
+    service.account("aino").await;
+    for (next, leads) in [
+        ("/accounts/devices/?a=b", "/accounts/devices/?a=b"),
+        ("//evil.example/", front_end),
+        ("/\\evil.example", front_end),
+        ("https://evil.example/", front_end),
+        ("javascript:alert(1)", front_end),
+        ("", front_end),
+    ] {
+        let mut browser = Browser::new(&service);
+        let page = browser.get("/accounts/login/").await;
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("form-action 'self' https://ui.example.org;"), "{policy}");
+        let fields = [("username", "aino"), ("password", PASSWORD), ("next", next)];
+        let answer = browser.send("/accounts/login/", &fields).await;
+        assert_eq!((answer.status, answer.header("location")), (302, leads));
+    }
+}
+
+async fn sessions_go_idle_and_end(engine: Engine) {
+    let settings = [("sessions.lifetime", "1h"), ("sessions.idle", "10m")];
+    let service = TestService::with(engine, &settings).await;
+    service.account("aino").await;
+    let mut browser = Browser::new(&service);
+    browser.sign_in("aino").await;
+    for _ in 0..6 {
+        service.pass(9 * 60);
+        assert_eq!(browser.get("/accounts/").await.status, 200, "it is used");
+    }
+    service.pass(9 * 60);
+    assert_eq!(browser.get("/accounts/").await.status, 302, "an hour is over");
+    browser.sign_in("aino").await;
+    service.pass(11 * 60);
+    assert_eq!(browser.get("/accounts/").await.status, 302, "it was idle");
+}
+
+async fn django_s_sessions_count(engine: Engine) {
+    let recorded = include_str!("../../../data/django_sessions.json");
+    let recorded: serde_json::Value = serde_json::from_str(recorded).expect("our own file");
+    let recorded = &recorded["sessions"][0];
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    let key = text(&recorded["secret_keys"][0]);
+    let secrets = format!("another key of Django's that is no longer used\n{key}");
+    let settings = [("account.django_secret_keys", secrets.as_str())];
+    let service = TestService::with(engine, &settings).await;
+    // The recording is of the account with the id 4.
+    for name in ["one", "two", "three", "matti"] {
+        service.account(name).await;
+    }
+    let store = service.store();
+    let params = [4.into(), text(&recorded["password"]).into()];
+    store.write("accounts.set_password", &params).await.expect("is written");
+    let django = service.database.open_as_django(
+        "-- name: put\nINSERT INTO django_session (session_key, session_data, expire_date) VALUES ($1, $2, $3);",
+    );
+    let put = async |key: &str, data: &str, ends_in: u64| {
+        let ends_at = service.now().plus(std::time::Duration::from_secs(ends_in));
+        let params = [key.into(), data.into(), ends_at.into()];
+        django.write("django.put", &params).await.expect("is written");
+    };
+    let data = text(&recorded["session_data"]);
+    put("0123456789abcdefghijklmnopqrstuv", &data, 3600).await;
+    put("forgedforgedforgedforgedforgedfo", &data.replace("Njg3", "Njg4"), 3600).await;
+    let mut browser = Browser::new(&service);
+    let with = |browser: &mut Browser<'_>, key: &str| {
+        browser.cookies.insert("sessionid".to_owned(), key.to_owned());
+    };
+    for unknown in ["forgedforgedforgedforgedforgedfo", "x", "../../etc/passwd", "''--"] {
+        with(&mut browser, unknown);
+        assert_eq!(browser.get("/auth/token/").await.status, 401, "{unknown}");
+    }
+    with(&mut browser, "0123456789abcdefghijklmnopqrstuv");
+    let answer = browser.get("/auth/token/").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(claims(answer.json()["access"].as_str().expect("a token"))["user_id"], "4");
+    assert!(browser.get("/accounts/").await.text().contains("matti"));
+    browser.send("/accounts/logout/", &[]).await;
+    with(&mut browser, "0123456789abcdefghijklmnopqrstuv");
+    assert_eq!(browser.get("/auth/token/").await.status, 401, "it is signed out in Django, too");
+    put("0123456789abcdefghijklmnopqrstuv", &data, 10).await;
+    with(&mut browser, "0123456789abcdefghijklmnopqrstuv");
+    service.pass(10);
+    assert_eq!(browser.get("/auth/token/").await.status, 401, "it has ended");
+}
+
+async fn staff_enter_by_a_door_of_their_own(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    service.account_with("boss", |draft| draft.is_staff = true).await;
+    let mut browser = Browser::new(&service);
+    let answer = browser.get("/sysadmin/").await;
+    assert_eq!(answer.header("location"), "/sysadmin/login/?next=/sysadmin/");
+    browser.get("/sysadmin/login/?next=/sysadmin/").await;
+    let fields = [("username", "aino"), ("password", PASSWORD), ("next", "/sysadmin/")];
+    let answer = browser.send("/sysadmin/login/", &fields).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("may not enter"), "{}", answer.text());
+    assert!(!browser.cookies.contains_key("sessionid"));
+    browser.sign_in("aino").await;
+    assert_eq!(browser.get("/sysadmin/").await.status, 302, "members are no staff");
+    assert_eq!(browser.get("/sysadmin/login/?next=/sysadmin/").await.status, 200);
+    let fields = [("username", "boss"), ("password", PASSWORD), ("next", "/sysadmin/")];
+    let answer = browser.send("/sysadmin/login/", &fields).await;
+    assert_eq!((answer.status, answer.header("location")), (302, "/sysadmin/"));
+    assert_eq!(browser.get("/sysadmin/").await.status, 200);
+    assert_eq!(browser.get("/auth/token/").await.status, 200);
+}
+
+async fn guessing_is_told_when_to_try_again(engine: Engine) {
+    let settings =
+        [("throttle.enabled", "on"), ("throttle.account_failures", "3"), ("throttle.window", "5m")];
+    let service = TestService::with(engine, &settings).await;
+    service.account("aino").await;
+    let mut browser = Browser::new(&service);
+    browser.get("/accounts/login/").await;
+    for _ in 0..3 {
+        let fields = [("username", "aino"), ("password", "wrong")];
+        assert_eq!(browser.send("/accounts/login/", &fields).await.status, 200);
+    }
+    let fields = [("username", "aino"), ("password", PASSWORD)];
+    let answer = browser.send("/accounts/login/", &fields).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (429, "300"));
+    // 2026-11-18 13:06:40 in Helsinki, and five minutes.
+    assert!(answer.text().contains("Try again in 5 minutes, at 13:11."), "{}", answer.text());
+    service.pass(300);
+    assert_eq!(browser.send("/accounts/login/", &fields).await.status, 302);
+}
