@@ -598,6 +598,7 @@ impl App {
             metrics: metrics.clone(),
             mail,
             key_schedule: plan.key_schedule(),
+            recheck: settings.accounts.recheck,
             ring: Mutex::default(),
         });
         hear_own_changes(&store, &background, wake);

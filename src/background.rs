@@ -17,9 +17,10 @@ use crate::gate::decide::Gate;
 use crate::gate::link::Mode;
 use crate::mail::outbox::Worker;
 use crate::metrics::Metrics;
+use crate::store::accounts::Owner;
 use crate::store::changes::{self, Change, Feed};
 use crate::store::link::Link;
-use crate::store::{StoreError, accounts, attempts, clients, refresh_families, sessions};
+use crate::store::{StoreError, accounts, attempts, clients, refresh_families, sessions, triggers};
 
 /// How often the feed of changes is looked at while notices of changes come in: only in case one does not.
 const POLL: Duration = Duration::from_millis(500);
@@ -52,9 +53,14 @@ pub struct Background {
     pub mail: Arc<Worker>,
     /// When what happens to signing keys.
     pub key_schedule: KeySchedule,
+    /// How long what the gate knows is believed, where changes in Django's tables are not told.
+    pub recheck: Duration,
     /// Whether the key ring is behind the store.
     pub ring: Mutex<RingInForce>,
 }
+
+/// How often is looked whether Django's tables have our triggers.
+const TRIGGERS: Duration = Duration::from_mins(1);
 
 /// What is known of the key ring in force.
 #[derive(Debug, Default)]
@@ -120,7 +126,30 @@ impl Background {
         tokio::select! {
             () = self.listen(&ear) => {}
             () = self.follow(feed, &ear) => {}
+            () = self.watch_triggers() => {}
             _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// Looks whether what others change in Django's tables is told; until it is known, it is not.
+    async fn watch_triggers(&self) {
+        let context = &self.context;
+        let seconds = i64::try_from(self.recheck.as_secs()).unwrap_or(i64::MAX);
+        let mut were_missing = false;
+        if context.owner != Owner::Django {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            let status = triggers::status(&context.store).await;
+            let is_told = matches!(status, Ok(triggers::Status::Installed));
+            self.gate.memory.believe_for((!is_told).then_some(seconds));
+            if !is_told && !were_missing {
+                tracing::warn!(
+                    "what others change in Django's tables is not told: it counts late; see `avain check`"
+                );
+            }
+            were_missing = !is_told;
+            tokio::time::sleep(TRIGGERS).await;
         }
     }
 

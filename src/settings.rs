@@ -196,6 +196,9 @@ group! {
         /// Who owns the table of accounts: `avain`, `django` (a Django backend shares it), or `auto`:
         /// `django` where the table existed before the first migration.
         owner: Name = "auto";
+        /// Where Django owns it and its tables have no triggers of ours (`avain triggers install`): after how
+        /// long what the gate knows of an account is looked up again.
+        recheck: Duration = "5s";
     }
 }
 

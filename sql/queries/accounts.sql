@@ -46,7 +46,13 @@ RETURNING id;
 -- name: set_password
 UPDATE auth_user SET password = $2 WHERE id = $1 RETURNING id;
 
--- name: rehash_password
+-- The same password, hashed anew: nothing ends with it. Outside a transaction, so it says itself that it is ours.
+
+-- name: rehash_password (postgres)
+UPDATE auth_user SET password = $3
+WHERE id = $1 AND password = $2 AND set_config('avain.transaction', 'own', TRUE) = 'own' RETURNING id;
+
+-- name: rehash_password (sqlite)
 UPDATE auth_user SET password = $3 WHERE id = $1 AND password = $2 RETURNING id;
 
 -- name: set_username

@@ -11,9 +11,10 @@ use crate::base::clock::{Clock as _, SystemClock};
 use crate::base::random::SystemRandom;
 use crate::cli::{Failure, complain, say, say_json};
 use crate::settings::Settings;
+use crate::store::accounts::Owner;
 use crate::store::migrate::{self, Status};
 use crate::store::options::EngineKind;
-use crate::store::{Store, StoreError, accounts, signing_keys};
+use crate::store::{Store, StoreError, accounts, changes, signing_keys, triggers};
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -124,6 +125,7 @@ async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Sta
         let room = plan.key_room(&store, &master, &random, SystemClock.now());
         room.ring(0).await.map_err(|error| StartError::Fault(format!("keys: {error}")))?;
     }
+    look_at_changes(plan, &store, warnings).await?;
     store.close().await;
     Ok(())
 }
@@ -150,6 +152,29 @@ async fn look_at_emails(
             "account.email_login: {absent} accounts with a password have no address and cannot sign in; give \
              them one (`avain user edit NAME --email …`)"
         ));
+    }
+    Ok(())
+}
+
+/// Whether this instance will hear of what others change.
+async fn look_at_changes(
+    plan: &Plan,
+    store: &Store,
+    warnings: &mut Vec<String>,
+) -> Result<(), StartError> {
+    let failed = |error| StartError::Fault(format!("database: {error}"));
+    if let Some(link) = store.listen(|| {}).await.map_err(failed)? {
+        changes::check_link(store, &link).await.map_err(failed)?;
+    }
+    if plan.owner(store).await? == Owner::Django
+        && triggers::status(store).await.map_err(failed)? == triggers::Status::Missing
+    {
+        warnings.push(
+            "accounts: there are no triggers on Django's tables, so what Django changes there (a password, an \
+             account switched off, a deleted key) counts late, and a password that is changed there ends no \
+             token; run `avain triggers install`"
+                .to_owned(),
+        );
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod mail;
 mod prompt;
 mod serve;
 mod token;
+mod triggers;
 mod user;
 
 use std::collections::BTreeMap;
@@ -98,6 +99,9 @@ enum Command {
     Key(key::KeyCommand),
     /// Search what happened to accounts, tokens and keys.
     Audit(audit::AuditArgs),
+    /// Put triggers on Django's tables, so that what others change there counts at once (PostgreSQL).
+    #[command(subcommand)]
+    Triggers(triggers::TriggersCommand),
     /// List, retry and drop mails in the outbox; look at what mails say.
     #[command(subcommand)]
     Mail(mail::MailCommand),
@@ -195,6 +199,7 @@ fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<ExitCode,
         Command::Client(command) => with_runtime(client::client(settings, command)),
         Command::Key(command) => with_runtime(key::key(settings, command)),
         Command::Audit(args) => with_runtime(audit::audit(settings, args)),
+        Command::Triggers(command) => with_runtime(triggers::triggers(settings, command)),
         Command::Mail(command) => with_runtime(mail::mail(settings, command)),
     }
 }

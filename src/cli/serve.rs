@@ -1,5 +1,9 @@
 //! `avain serve`.
 
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +19,7 @@ use crate::cli::Failure;
 use crate::http::Service;
 use crate::server::{self, Face, Listener};
 use crate::settings::Settings;
+use crate::store::options::EngineKind;
 use crate::telemetry::{self, Format};
 
 /// How long a stop waits for mails that are under way. What is cut off then is sent later.
@@ -49,6 +54,7 @@ async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::fault)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::fault)?;
 
+    let _alone = alone(&plan)?;
     let app = App::start(plan, Arc::new(SystemClock), Arc::new(SystemRandom::new())).await?;
     let (stop, stopping) = watch::channel(false);
     let mut faces = Vec::new();
@@ -147,6 +153,36 @@ fn reload(service: &Service, running: &Settings, read: Result<Settings, Failure>
             taken.set(0);
         }
     }
+}
+
+/// Makes sure that nobody else serves the same SQLite file, as long as what it gives is kept: each would miss
+/// what the other takes back in its memory only.
+fn alone(plan: &Plan) -> Result<Option<File>, Failure> {
+    let Ok(EngineKind::Sqlite(database)) = plan.options().engine() else { return Ok(None) };
+    let mut path = database.clone().into_os_string();
+    path.push(".serving");
+    let path = PathBuf::from(path);
+    let failed =
+        |error: io::Error| Failure::Fault(format!("cannot lock {}: {error}", path.display()));
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut other = String::new();
+            file.read_to_string(&mut other).map_err(failed)?;
+            return Err(Failure::Fault(format!(
+                "another `avain serve` (process {}) serves {}: a SQLite file is for one serving process; stop that \
+                 one, or use PostgreSQL for several",
+                other.trim(),
+                database.display()
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+    Ok(Some(file))
 }
 
 /// Tells systemd, where it asked for that.

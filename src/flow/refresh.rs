@@ -33,16 +33,7 @@ pub async fn refresh(
     let issuer = context.issuer(&ring, &layout.tokens, now);
 
     let family = find_or_adopt(context, layout, caller, &token, family_id, &digest, now).await?;
-    if family.ended && !family.ended_with_account {
-        return Err(Rejection::Revoked.into());
-    }
-    // Switching an account off ends its families; clients are told the cause, not the consequence.
-    if !family.account_is_active || !family.is_of(token.subject()) {
-        return Err(Refusal::OwnerInactive.into());
-    }
-    if family.ended {
-        return Err(Rejection::Revoked.into());
-    }
+    check_alive(&family, &token)?;
     token.require(Kind::Refresh)?;
     let standing = family.standing(&digest, context.refresh_grace, now);
     if standing == Standing::Reused {
@@ -69,13 +60,8 @@ pub async fn refresh(
         family
     };
     let Some(renewal) = Renewal::accepted(&token, &family, context.refresh_grace, now) else {
-        return Err(if family.ended {
-            Rejection::Revoked.into()
-        } else if family.account_is_active {
-            reused(context, caller, &family, now).await
-        } else {
-            Refusal::OwnerInactive.into()
-        });
+        check_alive(&family, &token)?;
+        return Err(reused(context, caller, &family, now).await);
     };
     let who = Authenticated::by_renewal(renewal);
     // A rotation notes the use by itself.
@@ -102,6 +88,21 @@ async fn note(
     let owner = caller.as_owner(family.account);
     let refreshed = audit::event(Event::Refresh, &owner, now).about_id(family.account);
     refreshed.detail("family", family.id.to_string()).record_alone(&context.store).await
+}
+
+/// Refuses a token whose family takes none any more. Switching an account off ends its families; clients are
+/// told the cause, not the consequence.
+fn check_alive(family: &Family, token: &VerifiedToken<'_>) -> Result<(), Error> {
+    if family.ended && !family.ended_with_account {
+        return Err(Rejection::Revoked.into());
+    }
+    if !family.account_is_active || !family.is_of(token.subject()) {
+        return Err(Refusal::OwnerInactive.into());
+    }
+    if family.ended {
+        return Err(Rejection::Revoked.into());
+    }
+    Ok(())
 }
 
 /// The family of a refresh token and the digest of its `jti`; refuses tokens that cannot have one.

@@ -2,7 +2,7 @@
 //! were found good. Bounded; forgotten as soon as something changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
@@ -101,6 +101,7 @@ pub struct Memory {
     unknown_keys: Cache<Digest, i64>,
     epochs: Box<[AtomicU64]>,
     changes: AtomicU64,
+    believed_for: AtomicI64,
 }
 
 /// About how many bytes a remembered credential takes, its share of an account included.
@@ -117,7 +118,13 @@ impl Memory {
             unknown_keys: Cache::new(credentials / 4),
             epochs: (0..SLICES).map(|_| AtomicU64::new(0)).collect(),
             changes: AtomicU64::new(0),
+            believed_for: AtomicI64::new(i64::MAX),
         }
+    }
+
+    /// For how many seconds what was looked up is believed, where not every change is heard of.
+    pub fn believe_for(&self, seconds: Option<i64>) {
+        self.believed_for.store(seconds.unwrap_or(i64::MAX), Ordering::Release);
     }
 
     fn slice(&self, account: AccountId) -> &AtomicU64 {
@@ -164,9 +171,10 @@ impl Memory {
     /// Whether something changed since `subject` was looked up. That an account is not there is believed
     /// for a moment only: it may be made at any time.
     pub(super) fn is_stale(&self, subject: &Subject, now: Timestamp) -> bool {
+        let age = now.seconds() - subject.looked_up_at.seconds();
         self.epoch(subject.account) != subject.epoch
-            || (subject.standing.is_none()
-                && now.seconds() - subject.looked_up_at.seconds() > MISS_SECONDS)
+            || (subject.standing.is_none() && age > MISS_SECONDS)
+            || age > self.believed_for.load(Ordering::Acquire)
     }
 
     /// Forgets what is known of an account: something about it changed.

@@ -35,9 +35,9 @@ macro_rules! migrations {
 }
 
 /// PostgreSQL's migrations, in order (a test compares the list with the folder).
-pub const POSTGRES: &[Migration] = migrations!("postgres": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions");
+pub const POSTGRES: &[Migration] = migrations!("postgres": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions" "0013_triggers");
 /// SQLite's migrations, in order.
-pub const SQLITE: &[Migration] = migrations!("sqlite": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions");
+pub const SQLITE: &[Migration] = migrations!("sqlite": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions" "0013_triggers");
 
 /// What the service's role is granted by an administrative one.
 const GRANTS: &str = include_str!("../../sql/postgres/grants.sql");
@@ -167,7 +167,7 @@ async fn apply_next(
 }
 
 /// A transaction that no other migration runs beside.
-async fn locked(store: &Store, name: &'static str) -> Result<Tx, StoreError> {
+pub(super) async fn locked(store: &Store, name: &'static str) -> Result<Tx, StoreError> {
     let mut tx = store.begin(name).await?;
     tx.run("migrations.path", &[]).await?;
     tx.run("migrations.lock", &[]).await?;
@@ -231,7 +231,7 @@ fn embedded(options: &Options) -> Result<&'static [Migration], StoreError> {
 }
 
 /// The options for migrating: the administrative URL, few connections, and hours rather than seconds.
-fn administrative(options: &Options) -> Options {
+pub(super) fn administrative(options: &Options) -> Options {
     let hours = Duration::from_hours(4);
     Options {
         url: options.admin_url.clone().unwrap_or_else(|| options.url.clone()),

@@ -25,6 +25,7 @@ pub mod signing_keys;
 mod sqlite;
 pub mod statements;
 mod tls;
+pub mod triggers;
 pub mod value;
 
 pub use changes::Change;

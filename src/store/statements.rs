@@ -25,6 +25,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("sessions", include_str!("../../sql/queries/sessions.sql")),
     ("signing_keys", include_str!("../../sql/queries/signing_keys.sql")),
     ("store", include_str!("../../sql/queries/store.sql")),
+    ("triggers", include_str!("../../sql/queries/triggers.sql")),
 ];
 
 /// One named statement as each engine gets it; `None` where it exists for the other engine alone.

@@ -33,6 +33,7 @@ mod statements;
 #[path = "../support/mod.rs"]
 mod support;
 mod transactions;
+mod triggers;
 mod values;
 
 macro_rules! on_every_engine {

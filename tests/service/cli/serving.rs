@@ -209,6 +209,27 @@ fn commands_reach_a_running_service() {
     }
 }
 
+/// Two that serve one SQLite file would not hear of each other at once; after the first has ended, even
+/// killed, the next may.
+#[test]
+fn one_process_serves_a_sqlite_file() {
+    block_on(async {
+        let program = tokio::task::block_in_place(|| Program::new(Engine::Sqlite));
+        let first = Serving::start(&program).await;
+        let listen = format!("server.listen={}", free_port());
+        let second = ["serve", "--set", &listen, "--set", "server.operations="];
+        let refused = tokio::task::block_in_place(|| program.run(&second));
+        assert_eq!(refused.code, 1, "{}", refused.err);
+        let sentence = format!("another `avain serve` (process {}) serves ", first.child.id());
+        assert!(refused.err.contains(&sentence), "{}", refused.err);
+        tokio::task::block_in_place(|| program.user("aino"));
+        first.sign_in("aino").await;
+        drop(first);
+        let next = Serving::start(&program).await;
+        next.sign_in("aino").await;
+    });
+}
+
 #[test]
 fn operators_have_their_own_listener() {
     block_on(async {
