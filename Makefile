@@ -73,6 +73,7 @@ bench: tools
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py --what sign-in $(if $(QUICK),--calls 100)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py --what reset $(if $(QUICK),--calls 100)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/crowd.py $(if $(QUICK),--seconds 5)
+	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/revocation.py $(if $(QUICK),--revocations 100)
 
 soak: tools build
 	PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked --release -- --include-ignored
