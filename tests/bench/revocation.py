@@ -45,7 +45,7 @@ class Instance:
         settings = {"server.listen": f"127.0.0.1:{self.port}", "server.operations": f"127.0.0.1:{self.operations}",
                     "database.url": url, "keys.master": kept_secret(directory, "master-key"), "throttle.enabled": False,
                     "gate.misses": 1000000, "passwords.algorithm": "pbkdf2_sha256", "passwords.pbkdf2_iterations": 1000,
-                    "accounts.owner": "django", "log.level": "warn"}
+                    "accounts.owner": "django", "layouts.simplejwt.access_lifetime": "1h", "log.level": "warn"}
         write_private(self.config, "".join(f"{name} = {toml(value)}\n" for name, value in settings.items()))
         self.directory, self.name = directory, f"avain-{number}"
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
