@@ -40,8 +40,8 @@ http {{
         include avain/server.conf;
         include avain/public.conf;
 {protected}
-        location  = /accounts/login/ {{ include avain/backend.conf; include avain/throttle.conf; }}
-        location ^~ /accounts/       {{ include avain/backend.conf; }}
+        include avain/pages.conf;
+        location ^~ /sysadmin/       {{ include avain/to_avain.conf; }}
         location ^~ /monitor/        {{ include avain/backend.conf; }}
 {rest}
     }}
