@@ -4,6 +4,7 @@
 #   install.sh          everything that `make test` needs: nginx, Caddy, openssl, PostgreSQL's server, Python's venv module
 #                       and what tests/interop has read our tokens: HAProxy, Apache with mod_auth_openidc, Node.js with jose
 #   install.sh run      what `make run` needs: nginx and openssl
+#   install.sh pages    what the tests of pages need beside: a browser
 #   install.sh venv     target/venv with the packages of requirements.txt
 #
 # On Debian and Ubuntu it asks apt-get (as root, or with sudo); elsewhere it says exactly what is missing.
@@ -28,6 +29,7 @@ have_jose() { NODE_PATH=/usr/share/nodejs node -e 'require("jose").createRemoteJ
 have_openidc() {
     command -v apache2 >/dev/null 2>&1 && ls /usr/lib/apache2/modules/mod_auth_openidc.so >/dev/null 2>&1
 }
+have_chromium() { command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1; }
 have_venv() { "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 missing() {     # the Debian packages that are missing, of those named
@@ -37,6 +39,7 @@ missing() {     # the Debian packages that are missing, of those named
             caddy) have_caddy || printf ' caddy' ;;
             openssl) have_openssl || printf ' openssl' ;;
             postgresql) have_postgresql || printf ' postgresql' ;;
+            chromium) have_chromium || printf ' chromium' ;;
             python3-venv) have_venv || printf ' python3-venv' ;;
             haproxy) have_haproxy || printf ' haproxy' ;;
             node-jose) have_jose || printf ' node-jose' ;;
@@ -52,6 +55,7 @@ explain() {     # what the packages are called where there is no apt-get
             caddy) echo "  - Caddy 2.6 or newer" ;;
             openssl) echo "  - the openssl command" ;;
             postgresql) echo "  - PostgreSQL's server, 13 or newer (initdb, postgres, pg_ctl)" ;;
+            chromium) echo "  - Chromium" ;;
             python3-venv) echo "  - Python's venv and ensurepip modules for $python" ;;
             haproxy) echo "  - HAProxy 2.5 or newer (jwt_verify)" ;;
             node-jose) echo "  - Node.js with the package jose 4 or newer in /usr/share/nodejs" ;;
@@ -126,6 +130,7 @@ make_venv() {
 case ${1:-test} in
     test) require nginx caddy openssl postgresql python3-venv haproxy node-jose apache2-bin libapache2-mod-auth-openidc ;;
     run) require nginx openssl ;;
+    pages) require nginx openssl chromium ;;
     venv) make_venv ;;
-    *) echo "usage: install.sh [run | venv]" >&2; exit 64 ;;
+    *) echo "usage: install.sh [run | pages | venv]" >&2; exit 64 ;;
 esac

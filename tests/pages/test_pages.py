@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+"""The pages in a real browser: Debian's Chromium, driven by Playwright, against avain behind nginx with TLS.
+
+    target/venv/bin/python tests/pages/test_pages.py [--headed] [name …]
+
+Every page that a flow comes to is photographed into target/pages/ (light and dark, wide and as on a phone) and examined
+by axe-core, which must find nothing. One flow runs with scripts switched off: no page has any. Needs what
+`tests/setup/install.sh pages` and `tests/setup/install.sh venv` install.
+"""
+import argparse
+import re
+import shutil
+import sys
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "setup"))
+
+from playwright.sync_api import sync_playwright  # noqa: E402
+from stack import PROJECT, start_stack  # noqa: E402
+import axe_playwright_python  # noqa: E402
+
+PICTURES = PROJECT / "target" / "pages"
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+# WCAG 2.2 at level AA, and axe's own good practices.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PASSWORD = "Corr3ct-horse-9"
+NEW_PASSWORD = "another-0ne-altogether"
+PHONE = {"width": 360, "height": 740}
+WIDE = {"width": 1100, "height": 800}
+LARGEST = 30_000
+
+
+def chromium():
+    """The browser; Ubuntu calls it otherwise."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    raise SystemExit("no chromium on this machine: run tests/setup/install.sh pages")
+
+
+class PageCase(unittest.TestCase):
+    settings = {}
+    headed = False
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = PROJECT / "target" / "pages" / "stack" / cls.__name__
+        shutil.rmtree(cls.directory, ignore_errors=True)
+        settings = {"passwords.algorithm": "pbkdf2_sha256", "passwords.pbkdf2_iterations": 1000, "site.name": "Harrastuspassi",
+                    "throttle.account_failures": 3, "throttle.window": "10m", **cls.settings}
+        cls.stack = start_stack(cls.directory, settings=settings, tls=True, before_start=cls.accounts)
+        cls.addClassCleanup(cls.stack.stop)
+        cls.playwright = sync_playwright().start()
+        cls.addClassCleanup(cls.playwright.stop)
+        cls.browser = cls.playwright.chromium.launch(
+            executable_path=chromium(), headless=not cls.headed, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        cls.addClassCleanup(cls.browser.close)
+
+    @classmethod
+    def accounts(cls, stack):
+        """Makes accounts before anything runs."""
+        stack.add_user("aino", PASSWORD)
+
+    def visitor(self, **options):
+        """Somebody with a browser of their own."""
+        context = self.browser.new_context(**{"base_url": self.stack.base_url, "ignore_https_errors": True, "viewport": WIDE,
+                                              "locale": "en-GB", **options})
+        context.set_default_timeout(20_000)
+        self.addCleanup(context.close)
+        page = context.new_page()
+        page.on("requestfailed", lambda request: self.fail(f"{request.url}: {request.failure}"))
+        page.on("console", lambda message: self.fail(message.text) if "Content Security Policy" in message.text else None)
+        return page
+
+    def sign_in(self, page, name="aino", password=PASSWORD):
+        """Signs in on the page."""
+        page.goto("/accounts/login/")
+        page.get_by_label("User name").fill(name)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+
+    def examine(self, page, name):
+        """Photographs the page as it is seen by several people, and has axe look at each view of it."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for scheme, view, viewport in (("light", "wide", WIDE), ("light", "phone", PHONE), ("dark", "wide", WIDE)):
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size(viewport)
+            page.screenshot(path=PICTURES / f"{name}-{scheme}-{view}.png", full_page=True)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            self.assertLessEqual(width, viewport["width"], f"{name} scrolls sideways on a {view} screen")
+            page.evaluate(AXE)
+            found = page.evaluate("rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", RULES)
+            self.assertGreater(len(found["passes"]), 10, "axe has looked")
+            told = [f"{v['id']}: {v['help']}: {[n['html'] for n in v['nodes']]}" for v in found["violations"]]
+            self.assertEqual(told, [], f"{name}, {scheme}, {view}")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(WIDE)
+        self.assertLessEqual(len(page.content().encode()), LARGEST, name)
+
+    def mail(self):
+        """The link in the mail that comes next."""
+        folder, deadline = self.directory / "mail", time.monotonic() + 20
+        while not (arrived := sorted(folder.glob("*.eml"))):
+            self.assertLess(time.monotonic(), deadline, "no mail comes")
+            time.sleep(0.05)
+        text = arrived[0].read_text(encoding="utf-8").replace("=\n", "").replace("=3D", "=")
+        arrived[0].unlink()
+        return re.search(r"https://[^/\s]+(/accounts/[^\s\"<]+)", text).group(1)
+
+
+class Members(PageCase):
+    settings = {"sessions.acting": True}
+
+    @classmethod
+    def accounts(cls, stack):
+        super().accounts(stack)
+        stack.add_user("root", PASSWORD, "--superuser", "--staff")
+
+    def test_sign_in_and_out(self):
+        page = self.visitor()
+        page.goto("/accounts/")
+        self.assertIn("/accounts/login/?next=/accounts/", page.url)
+        self.examine(page, "sign-in")
+        self.sign_in(page)
+        self.assertTrue(page.url.endswith("/accounts/"))
+        self.examine(page, "account")
+        cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+        self.assertTrue(cookies["sessionid"]["httpOnly"] and cookies["sessionid"]["secure"])
+        self.assertEqual(cookies["sessionid"]["sameSite"], "Lax")
+        answer = page.request.get("/auth/token/")
+        self.assertEqual((answer.status, sorted(answer.json())), (200, ["access", "refresh"]))
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="You are signed out").wait_for()
+        self.examine(page, "signed-out")
+        self.assertEqual(page.request.get("/auth/token/").status, 401)
+
+    def test_a_wrong_password_says_so_and_keeps_the_name(self):
+        page = self.visitor()
+        self.sign_in(page, "eino", "mistaken")
+        self.assertIn("do not belong together", page.get_by_role("alert").inner_text())
+        self.assertEqual(page.get_by_label("User name").input_value(), "eino")
+        self.assertEqual(page.get_by_label("Password").input_value(), "")
+        self.examine(page, "sign-in-wrong")
+        self.sign_in(page, "", "")
+
+    def test_guessing_is_told_when_to_try_again(self):
+        page = self.visitor()
+        for _ in range(4):
+            self.sign_in(page, "guessed", "mistaken")
+        self.assertRegex(page.get_by_role("alert").inner_text(), r"Try again in \d+ minutes, at \d\d:\d\d\.")
+        self.examine(page, "sign-in-throttled")
+
+    def test_profile_address_password_devices(self):
+        self.stack.add_user("changing", PASSWORD)
+        page = self.visitor()
+        self.sign_in(page, "changing")
+        page.get_by_label("First name").fill("Väinö")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Your profile was saved.").wait_for()
+        page.get_by_role("link", name="E-mail").click()
+        self.examine(page, "email")
+        page.get_by_label("New address").fill("vaino@example.org")
+        page.get_by_label("Current password").fill("mistaken")
+        page.get_by_role("button", name="Change the address").click()
+        self.assertIn("not your current password", page.get_by_role("alert").inner_text())
+        self.examine(page, "email-wrong")
+        page.get_by_label("Current password").fill(PASSWORD)
+        page.get_by_role("button", name="Change the address").click()
+        page.get_by_text("Your address is vaino@example.org.").wait_for()
+        other = self.visitor()
+        self.sign_in(other, "changing")
+        page.get_by_role("link", name="Devices").click()
+        self.examine(page, "devices")
+        page.get_by_role("link", name="Password").click()
+        self.examine(page, "password")
+        page.get_by_label("Current password").fill(PASSWORD)
+        page.get_by_label("New password").fill("12345")
+        page.get_by_label("The same password again").fill("123456")
+        page.get_by_role("button", name="Change the password").click()
+        self.examine(page, "password-wrong")
+        page.get_by_label("Current password").fill(PASSWORD)
+        page.get_by_label("New password").fill(NEW_PASSWORD)
+        page.get_by_label("The same password again").fill(NEW_PASSWORD)
+        page.get_by_role("button", name="Change the password").click()
+        page.get_by_text("Your password was changed.").wait_for()
+        self.examine(page, "password-changed")
+        other.reload()
+        self.assertIn("/accounts/login/", other.url)
+
+    def test_another_language(self):
+        page = self.visitor(locale="sv-FI")
+        page.goto("/accounts/login/")
+        self.assertEqual(page.get_by_role("heading", level=1).inner_text(), "Logga in")
+        self.examine(page, "sign-in-sv")
+        page.get_by_role("button", name="Suomi").click()
+        self.assertEqual(page.get_by_role("heading", level=1).inner_text(), "Kirjaudu sisään")
+        self.assertEqual(page.locator("html").get_attribute("lang"), "fi")
+        self.examine(page, "sign-in-fi")
+        page.reload()
+        self.assertEqual(page.get_by_role("heading", level=1).inner_text(), "Kirjaudu sisään")
+
+    def test_with_the_keyboard_alone(self):
+        page = self.visitor()
+        page.goto("/accounts/login/")
+        # The form has the focus from the start.
+        page.keyboard.type("aino")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/accounts/")
+        page.keyboard.press("Tab")
+        self.assertEqual(page.locator(":focus").inner_text(), "Skip to the content")
+        page.screenshot(path=PICTURES / "keyboard-skip.png")
+        page.keyboard.press("Enter")
+        seen = []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            focused = page.locator(":focus")
+            seen.append(focused.get_attribute("name") or focused.inner_text())
+            if seen[-1] == "first_name":
+                break
+        self.assertEqual(seen[0], "Profile", "the skip link leads past the header")
+        self.assertEqual(seen[-1], "first_name")
+        page.keyboard.press("Control+A")
+        page.keyboard.type("Helmi")
+        page.keyboard.press("Enter")
+        page.get_by_text("Your profile was saved.").wait_for()
+
+    def test_a_stale_form_is_offered_again(self):
+        page = self.visitor()
+        page.goto("/accounts/login/")
+        page.get_by_label("User name").fill("aino")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.context.clear_cookies()
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Please send the form once more").wait_for()
+        self.assertEqual(page.get_by_label("User name").input_value(), "aino")
+        self.assertEqual(page.get_by_label("Password").input_value(), "")
+        self.examine(page, "stale")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Send again").click()
+        page.wait_for_url("**/accounts/")
+
+    def test_without_script(self):
+        self.stack.add_user("plain", PASSWORD)
+        page = self.visitor(java_script_enabled=False)
+        self.sign_in(page, "plain")
+        page.get_by_label("First name").fill("Plain")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Your profile was saved.").wait_for()
+        page.get_by_role("button", name="Svenska").click()
+        page.get_by_role("heading", name="Mitt konto").wait_for()
+        page.get_by_role("button", name="Logga ut").click()
+        page.get_by_role("heading", name="Du är utloggad").wait_for()
+
+    def test_acting_as_somebody_and_back(self):
+        page = self.visitor()
+        self.sign_in(page, "root")
+        page.goto("/accounts/acting/")
+        self.examine(page, "acting-whom")
+        page.get_by_label("User name of the other person").fill("aino")
+        page.get_by_role("button", name="Act as them").click()
+        page.get_by_text("You (root) are acting as aino.").wait_for()
+        self.examine(page, "acting")
+        page.get_by_role("button", name="Go back to being yourself").click()
+        page.get_by_text("root@example.org").wait_for()
+        self.assertEqual(page.get_by_text("are acting as").count(), 0)
+
+    def test_what_is_not_there_looks_like_the_rest(self):
+        page = self.visitor()
+        self.assertEqual(page.goto("/accounts/no/such/page/").status, 404)
+        self.examine(page, "not-found")
+
+
+class Newcomers(PageCase):
+    settings = {"pages.links": True, "pages.registration": True, "account.activation": True, "account.email_change": "confirm"}
+
+    def test_register_and_follow_the_link(self):
+        page = self.visitor()
+        page.goto("/accounts/login/")
+        self.examine(page, "sign-in-with-registration")
+        page.get_by_role("link", name="Create an account").click()
+        self.examine(page, "register")
+        page.get_by_label("User name").fill("aino")
+        page.get_by_label("E-mail address").fill("uusi@example.org")
+        page.get_by_label("Password", exact=True).fill("12345")
+        page.get_by_label("The same password again").fill("1234")
+        page.get_by_role("button", name="Create the account").click()
+        self.examine(page, "register-wrong")
+        page.get_by_label("User name").fill("uusi")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("The same password again").fill(PASSWORD)
+        page.get_by_role("button", name="Create the account").click()
+        page.get_by_role("heading", name="One more step").wait_for()
+        self.examine(page, "register-mailed")
+        page.goto(self.mail())
+        self.examine(page, "activate")
+        page.get_by_role("button", name="Switch it on").click()
+        self.examine(page, "activated")
+        page.get_by_role("link", name="Sign in").click()
+        self.sign_in(page, "uusi")
+        page.wait_for_url("**/accounts/")
+
+    def test_a_forgotten_password(self):
+        self.stack.add_user("forgetful", PASSWORD)
+        page = self.visitor()
+        page.goto("/accounts/login/")
+        page.get_by_role("link", name="Forgotten your password?").click()
+        self.examine(page, "forgotten")
+        page.get_by_label("E-mail address").fill("forgetful@example.org")
+        page.get_by_role("button", name="Send a link").click()
+        self.examine(page, "forgotten-mailed")
+        link = self.mail()
+        page.goto(link)
+        self.examine(page, "reset")
+        page.get_by_label("New password").fill(NEW_PASSWORD)
+        page.get_by_label("The same password again").fill(NEW_PASSWORD)
+        page.get_by_role("button", name="Set the password").click()
+        page.get_by_role("heading", name="Your password is changed").wait_for()
+        self.examine(page, "reset-done")
+        page.goto(link)
+        self.examine(page, "link-used")
+        self.sign_in(page, "forgetful", NEW_PASSWORD)
+        page.wait_for_url("**/accounts/")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--headed", action="store_true", help="show the browser")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    PageCase.headed = options.headed
+    loader = unittest.TestLoader()
+    loader.testNamePatterns = [f"*{name}*" for name in options.names] or None
+    result = unittest.TextTestRunner(verbosity=2).run(loader.loadTestsFromModule(sys.modules[__name__]))
+    print(f"pictures in {PICTURES}")
+    return 0 if result.wasSuccessful() and result.testsRun else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
