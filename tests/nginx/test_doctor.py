@@ -188,7 +188,8 @@ class Shipped(DoctorCase):
     def test_without_help_it_does_not_say_that_all_is_well(self):
         self.serve()
         done = subprocess.run([binary(), "--config", str(self.stack.config), "doctor", "--ca", str(self.stack.certificate),
-                               f"https://127.0.0.1:{self.port}/"], capture_output=True, text=True, check=False, timeout=60)
+                               f"https://127.0.0.1:{self.port}/"], capture_output=True, text=True, check=False, timeout=60,
+                              env=self.stack.environment)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         for name in ("identity-plain", "credential-passed", "cached", "keep-alive", "backend-direct", "outage", "cors-errors"):
             self.assertRegex(done.stdout, f"not checked: {name}, because: ")

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use avain::base::clock::Timestamp;
 use avain::store::migrate::{self, Migration};
@@ -39,6 +40,9 @@ pub(crate) struct Database {
     _folder: Option<TempDir>,
 }
 
+/// How long a test waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Database {
     /// A database without tables.
     pub(crate) async fn empty(engine: Engine) -> Self {
@@ -58,6 +62,10 @@ impl Database {
         let create = format!("CREATE DATABASE {name}");
         client.batch_execute(&create).await.expect("a database can be made");
         let mut options = Options::new(&cluster.url_of(&name));
+        // Many tests share two cores and one server; those about limits set their own.
+        options.limits.connect = PATIENCE;
+        options.limits.wait = PATIENCE;
+        options.limits.whole = PATIENCE * 2;
         if engine == Engine::PostgresUnprepared {
             options.prepared_statements = false;
             let path = format!("ALTER DATABASE {name} SET search_path TO avain, public");
