@@ -162,18 +162,23 @@ fn alone(plan: &Plan) -> Result<Option<File>, Failure> {
     let mut path = database.clone().into_os_string();
     path.push(".serving");
     let path = PathBuf::from(path);
-    let failed =
-        |error: io::Error| Failure::Fault(format!("cannot lock {}: {error}", path.display()));
+    let failed = |error: io::Error| {
+        Failure::Fault(format!("database: cannot lock {}: {error}", path.display()))
+    };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&path).map_err(failed)?;
+    let mut file = match options.open(&path) {
+        // A folder that is not there is the store's to complain of.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut other = String::new();
             file.read_to_string(&mut other).map_err(failed)?;
             return Err(Failure::Fault(format!(
-                "another `avain serve` (process {}) serves {}: a SQLite file is for one serving process; stop that \
+                "database: another `avain serve` (process {}) serves {}: a SQLite file is for one serving process; stop that \
                  one, or use PostgreSQL for several",
                 other.trim(),
                 database.display()
