@@ -32,6 +32,7 @@ use crate::base::time_zone::{TimeZone, UnknownTimeZone};
 use crate::dialect::dj_rest_auth::{DjRestAuth, Mode};
 use crate::dialect::djoser::{Djoser, Generation, Options as DjoserOptions};
 use crate::dialect::metax::Metax;
+use crate::dialect::native::Native;
 use crate::dialect::oauth::{self, OAuth, Places};
 use crate::dialect::simplejwt::SimpleJwt;
 use crate::dialect::words::{CURRENT, PINNED, Words};
@@ -39,6 +40,7 @@ use crate::dialect::{Dialect, LoginField};
 use crate::flow::audit::{self, AuditRules, RefusalBudget};
 use crate::flow::key_schedule::KeySchedule;
 use crate::flow::keys::KeyRoom;
+use crate::flow::personal_keys::KeyRules;
 use crate::flow::{AccountRules, Caller, Context, LayoutRules, Throttle};
 use crate::gate::decide::{Gate, PhantomMint};
 use crate::gate::known::Memory;
@@ -244,6 +246,17 @@ impl Plan {
         now: Timestamp,
     ) -> KeyRoom<'a> {
         KeyRoom { store, master, random, now, overlap: self.key_overlap(), caller: Caller::SERVICE }
+    }
+
+    /// What the site wants of API keys.
+    #[must_use]
+    pub fn key_rules(&self) -> KeyRules {
+        let keys = &self.settings.api_keys;
+        KeyRules {
+            overlap: keys.overlap,
+            longest_life: (!keys.longest_life.is_zero()).then_some(keys.longest_life),
+            most: keys.per_account,
+        }
     }
 
     /// Sentences about settings that are right but not safe in production.
@@ -590,6 +603,7 @@ impl App {
             family_lifetime: (!family_lifetime.is_zero()).then_some(family_lifetime),
             longest_access: plan.longest_access,
             key_overlap: plan.key_overlap(),
+            key_rules: plan.key_rules(),
         });
         background::learn_dummy(&context).await.map_err(StartError::fault)?;
         let background = Arc::new(Background {
@@ -600,13 +614,14 @@ impl App {
             key_schedule: plan.key_schedule(),
             recheck: settings.accounts.recheck,
             ring: Mutex::default(),
+            keep_ended_keys: settings.api_keys.keep_ended,
         });
         hear_own_changes(&store, &background, wake);
 
         let service = Arc::new(Service {
             context,
             gate,
-            look_ups: LookUps::new(settings.gate.misses, &metrics),
+            look_ups: LookUps::new(settings.gate.misses, settings.gate.key_look_ups, &metrics),
             gate_path: settings.gate.path.clone(),
             pages: plan.page_site()?,
             cookies: plan.cookie_names(),
@@ -803,12 +818,16 @@ fn tongue(settings: &Settings, layout: &str) -> Option<Tongue> {
                 manner: Manner::DjRestAuth(dialect),
             }
         }
-        "native" => Tongue {
-            dialect: Arc::clone(&tokens),
-            token_dialect: tokens,
-            schemes: vec![Scheme::Bearer, Scheme::Token],
-            manner: Manner::Tokens,
-        },
+        "native" => {
+            let native = Native::new(prefix);
+            let shared: Arc<dyn Dialect> = Arc::new(native.clone());
+            Tongue {
+                dialect: Arc::clone(&shared),
+                token_dialect: shared,
+                schemes: vec![Scheme::Bearer, Scheme::Token],
+                manner: Manner::Native(native),
+            }
+        }
         "oauth" => {
             let dialect = oauth(settings, &found.mount);
             let shared: Arc<dyn Dialect> = Arc::new(dialect.clone());
@@ -861,6 +880,7 @@ fn account_rules(settings: &Settings, passwords: PasswordRules) -> AccountRules 
     let account = &settings.account;
     AccountRules {
         activation: account.activation,
+        classic_keys: account.classic_keys,
         log_in_after_registration: account.login_after_registration,
         log_in_after_activation: account.login_after_activation,
         confirm_activation: account.confirm_activation,
@@ -1152,6 +1172,7 @@ impl Judge<'_> {
         for (name, duration) in [
             ("throttle.window", settings.throttle.window),
             ("throttle.ceiling_rest", settings.throttle.ceiling_rest),
+            ("api_keys.keep_ended", settings.api_keys.keep_ended),
         ] {
             if duration < Duration::from_secs(1) {
                 self.refuse(name, "at least 1s");
@@ -1173,6 +1194,7 @@ impl Judge<'_> {
             ("database.pool", settings.database.pool),
             ("database.readers", settings.database.readers),
             ("passwords.queue", settings.passwords.queue),
+            ("gate.key_look_ups", settings.gate.key_look_ups),
         ] {
             if value == 0 || value > 1_000_000 {
                 self.refuse(name, "between 1 and 1,000,000");

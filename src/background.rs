@@ -20,7 +20,9 @@ use crate::metrics::Metrics;
 use crate::store::accounts::Owner;
 use crate::store::changes::{self, Change, Feed};
 use crate::store::link::Link;
-use crate::store::{StoreError, accounts, attempts, clients, refresh_families, sessions, triggers};
+use crate::store::{
+    StoreError, accounts, attempts, clients, personal_keys, refresh_families, sessions, triggers,
+};
 
 /// How often the feed of changes is looked at while notices of changes come in: only in case one does not.
 const POLL: Duration = Duration::from_millis(500);
@@ -32,12 +34,16 @@ const ANSWER: Duration = Duration::from_millis(700);
 /// How soon is connected again after the link was lost, and how seldom in the end.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often is noted when keys were used last.
+const NOTE_USES: Duration = Duration::from_mins(1);
 /// How often is swept.
 const SWEEP: Duration = Duration::from_mins(10);
 /// For how long the feed is kept: longer than any instance pauses.
 const KEEP_CHANGES: Duration = Duration::from_hours(24);
 /// Rows deleted at once.
 const BATCH: i64 = 500;
+/// Keys whose uses are noted at once.
+const USES: usize = 1000;
 /// A sample of accounts that tells what most passwords are hashed with.
 const SAMPLE: i64 = 1000;
 
@@ -51,6 +57,8 @@ pub struct Background {
     pub metrics: Metrics,
     /// Sends what is in the outbox.
     pub mail: Arc<Worker>,
+    /// How long is kept that there was a key which has ended.
+    pub keep_ended_keys: Duration,
     /// When what happens to signing keys.
     pub key_schedule: KeySchedule,
     /// How long what the gate knows is believed, where changes in Django's tables are not told.
@@ -308,6 +316,33 @@ impl Background {
         }
     }
 
+    /// Notes when keys were used last, now and then, until `stop` turns true.
+    pub async fn note_uses(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(NOTE_USES);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            if let Err(error) = self.note_uses_now().await {
+                tracing::warn!(%error, "could not note when keys were used; will try again");
+            }
+        }
+    }
+
+    /// Notes when keys were used last that were used since it was last noted: some hundred keys with each
+    /// statement, so that a busy gate costs the store next to nothing.
+    pub async fn note_uses_now(&self) -> Result<(), StoreError> {
+        let usages = &self.gate.memory.usages;
+        let news = usages.news();
+        for uses in news.chunks(USES) {
+            personal_keys::note_uses(&self.context.store, uses).await?;
+            usages.noted(uses);
+        }
+        Ok(())
+    }
+
     /// Sweeps, and refreshes what is learnt from the store, until `stop` turns true.
     pub async fn tidy(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(SWEEP);
@@ -347,6 +382,10 @@ impl Background {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while sessions::sweep(&context.store, now, BATCH).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let ended = now.minus(self.keep_ended_keys);
+        while personal_keys::sweep(&context.store, ended, BATCH).await? > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         changes::sweep(&context.store, now.minus(KEEP_CHANGES)).await

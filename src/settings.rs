@@ -221,7 +221,9 @@ group! {
         confirm_password: bool = "off";
         /// A mail tells of another user name.
         confirm_username: bool = "off";
-        /// Another password ends the account's API key too. Tokens it always ends.
+        /// Every account that is made gets a classic API key at once, as in Metax.
+        classic_keys: bool = "off";
+        /// Another password ends the account's API keys too. Tokens it always ends.
         end_keys_on_password_change: bool = "off";
         /// Clients are told that no account has an address. Guessers learn it too.
         show_unknown: bool = "off";
@@ -378,6 +380,23 @@ group! {
         cache: Size = "16MiB";
         /// Unknown credentials that one address may present in ten seconds; more are answered 429.
         misses: u32 = "100";
+        /// API keys never seen before that are looked up at once. More wait, for a second at the most, and
+        /// are then answered 503: who makes keys up must not take the database from everybody else.
+        key_look_ups: usize = "4";
+    }
+}
+
+group! {
+    /// API keys of our own, `avn_…`. Classic keys have no terms and no end.
+    ApiKeys {
+        /// Keys in force that one account may have.
+        per_account: u32 = "50";
+        /// How long a key may live at the most; 0: as long as its owner wishes, for ever included.
+        longest_life: Duration = "0s";
+        /// How long a key that was rotated goes on, where nobody says otherwise.
+        overlap: Duration = "1h";
+        /// How long is kept that there was a key which has ended.
+        keep_ended: Duration = "30d";
     }
 }
 
@@ -549,6 +568,8 @@ pub struct Settings {
     pub audit: Audit,
     /// The gate.
     pub gate: Gate,
+    /// API keys.
+    pub api_keys: ApiKeys,
     /// Mail.
     pub mail: Mail,
     /// The site that people use.
@@ -577,6 +598,7 @@ pub const GROUPS: &[(&str, &[Declaration])] = &[
     ("throttle", Throttle::DECLARATIONS),
     ("audit", Audit::DECLARATIONS),
     ("gate", Gate::DECLARATIONS),
+    ("api_keys", ApiKeys::DECLARATIONS),
     ("mail", Mail::DECLARATIONS),
     ("site", Site::DECLARATIONS),
     ("sessions", Sessions::DECLARATIONS),
@@ -633,6 +655,7 @@ impl Settings {
             throttle: Throttle::read("throttle", &[], &mut values),
             audit: Audit::read("audit", &[], &mut values),
             gate: Gate::read("gate", &[], &mut values),
+            api_keys: ApiKeys::read("api_keys", &[], &mut values),
             mail: Mail::read("mail", &[], &mut values),
             site: Site::read("site", &[], &mut values),
             sessions: Sessions::read("sessions", &[], &mut values),
@@ -984,6 +1007,11 @@ impl Parse for IpNet {
     }
 }
 
+/// Reads a duration as settings write it: `90d`, `12h`, `250ms`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).map_err(|why| format!("{why}: write {}", Duration::HINT))
+}
+
 impl Parse for Duration {
     const HINT: &'static str = "a number with ms, s, m, h or d";
 
@@ -1003,12 +1031,6 @@ impl Parse for Duration {
         let millis = number.checked_mul(factor).filter(|millis| *millis <= 86_400_000 * 36_500);
         millis.map(Self::from_millis).ok_or_else(|| "is longer than a century".to_owned())
     }
-}
-
-/// A duration as settings write it.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    Duration::parse(text).ok()
 }
 
 /// A number of bytes.

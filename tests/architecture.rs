@@ -95,6 +95,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("gate", "account::account::AccountId", "the type of `Principal::id`"),
     ("background", "account", "ids of accounts, and the cost of stored passwords"),
     ("dialect", "base::secret::Secret", "a password is a secret from the form on"),
+    ("dialect", "base::clock::Timestamp", "moments in forms and answers"),
     ("server", "settings::Listen", "the type of an address to listen on"),
 ];
 

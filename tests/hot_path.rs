@@ -18,12 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use avain::account::account::AccountId;
 use avain::account::password::StoredPassword;
 use avain::app::{App, Plan};
 use avain::base::clock::{Clock as _, SystemClock, Timestamp};
 use avain::base::random::SystemRandom;
 use avain::flow::Caller;
 use avain::flow::administer::{self, AccountDraft};
+use avain::flow::personal_keys::Wish;
 use avain::flow::{Context, obtain_key};
 use avain::gate::decide::{Question, Verdict};
 use avain::gate::link::Mode;
@@ -32,6 +34,8 @@ use avain::server::{self, Face, Listener};
 use avain::settings::{Settings, Sources};
 use avain::token::algorithm::Algorithm;
 use avain::token::claims::Kind;
+use avain::token::scope::Scopes;
+use avain::token::terms::{HIGHEST_RATE, Networks, Terms};
 use avain::token::verify::{Scratch, verify};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
@@ -100,6 +104,9 @@ struct Running {
     service: Arc<Service>,
     bearer: String,
     token: String,
+    /// A key of our own with every kind of terms, behind either word.
+    narrow: String,
+    narrow_bearer: String,
     _folder: tempfile::TempDir,
 }
 
@@ -139,14 +146,36 @@ impl Running {
         let (store, random) = (&context.store, context.random.as_ref());
         let key =
             obtain_key::key_of(store, &Caller::default(), account, random, context.now()).await;
+        let narrow = narrow_key(context, account).await;
         let running = Self {
             service: Arc::clone(&app.service),
             bearer: format!("Bearer {}", access_token(context, account.get(), "jti")),
             token: format!("Token {}", key.expect("the key is made").expose()),
+            narrow_bearer: format!("Bearer {narrow}"),
+            narrow: format!("Token {narrow}"),
             _folder: folder,
         };
         (running, app)
     }
+}
+
+/// A key with scopes, networks, a rate that nobody reaches, and an end.
+async fn narrow_key(context: &Context, account: AccountId) -> String {
+    let scopes =
+        "hobbies:read GET:/mobile-api/v1/x/** GET,POST:/api/v1/hobbies/{id} GET:/api/v1/**";
+    let terms = Terms {
+        scopes: Scopes::parse(scopes).expect("they are scopes"),
+        networks: Networks::parse("198.51.100.0/24 192.0.2.0/24").expect("they are networks"),
+        rate: Some(HIGHEST_RATE),
+        expires_at: Some(Timestamp::from_seconds(context.now().seconds() + 3600)),
+    };
+    let wish = Wish { name: "narrow".to_owned(), terms };
+    let made = context
+        .cabinet(&Caller::default())
+        .make(account, wish, None)
+        .await
+        .expect("the store answers");
+    made.expect("the key is made").key.expose().to_owned()
 }
 
 /// A complete access token, as our issuer signs it.
@@ -269,6 +298,8 @@ fn a_known_credential_costs_no_allocation_more_than_a_bare_204() {
         for (what, authorization) in [
             ("bearer", Some(running.bearer.as_str())),
             ("token", Some(running.token.as_str())),
+            ("token", Some(running.narrow.as_str())),
+            ("bearer", Some(running.narrow_bearer.as_str())),
             ("anonymous", None),
         ] {
             let request = request(authorization);
@@ -297,6 +328,8 @@ fn a_decision_about_a_known_credential_allocates_nothing() {
             (Some(&running.bearer), "GET", "/api/v1/hobbies/?page=2"),
             (Some(&running.bearer), "POST", "/api/v1/hobbies/k%C3%A4sity%C3%B6t/"),
             (Some(&running.token), "PUT", "/mobile-api/v1/hobbies/3/"),
+            (Some(&running.narrow), "POST", "/api/v1/hobbies/3/?x"),
+            (Some(&running.narrow_bearer), "GET", "/api/v1/hobbies/k%C3%A4sity%C3%B6t/"),
             (None, "GET", "/api/v1/hobbies/"),
         ] {
             let authorization = via.map(String::as_bytes);
@@ -317,6 +350,19 @@ fn a_decision_about_a_known_credential_allocates_nothing() {
             ));
         });
         assert_eq!(count, 0, "a refusal");
+        for (authorization, method) in [
+            (running.narrow.as_bytes(), "DELETE"),
+            (b"Token avn_00000000000000000000000000000000000000".as_slice(), "GET"),
+        ] {
+            let refused = question(method, "/api/v1/", Some(authorization));
+            let count = allocations_of(|| {
+                assert!(matches!(
+                    gate.decide(policy, &refused, None, now, Mode::Live),
+                    Verdict::Deny(_)
+                ));
+            });
+            assert_eq!(count, 0, "a key that may not, and one that is none");
+        }
     }
 }
 
@@ -369,18 +415,20 @@ fn a_policy_of_fifty_rules_allocates_nothing() {
 /// What nginx asks about such a request.
 fn question<'q>(method: &'q str, uri: &'q str, authorization: Option<&'q [u8]>) -> Question<'q> {
     let (method, uri) = (method.as_bytes(), uri.as_bytes());
-    Question { method, uri, host: b"api.example.org", authorization, preflight_for: None }
+    let client = Some(std::net::IpAddr::from([192, 0, 2, 7]));
+    Question { method, uri, host: b"api.example.org", authorization, preflight_for: None, client }
 }
 
 /// A service whose gate has seen its credentials.
 async fn known(algorithm: Algorithm) -> (Running, App) {
     let (running, app) = Running::start(algorithm).await;
     let peer = avain::http::Peer::Local;
-    for authorization in [&running.bearer, &running.token] {
+    for authorization in [&running.bearer, &running.token, &running.narrow] {
         let request = http::Request::get("/gate")
             .header("authorization", authorization)
             .header("x-original-method", "GET")
-            .header("x-original-uri", "/api/v1/");
+            .header("x-original-uri", "/api/v1/")
+            .header("x-real-ip", "192.0.2.7");
         let request = request.body(http_body_util::Empty::new()).expect("it is a request");
         let service = &running.service;
         let answered = avain::http::dispatch::handle(service, request, peer).await;

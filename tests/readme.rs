@@ -151,6 +151,7 @@ fn endpoints() -> String {
             let methods = match row.methods {
                 Methods::Post | Methods::PostHead | Methods::GetPost => "POST",
                 Methods::GetPutPatch => "GET, PUT, PATCH",
+                Methods::GetPatchDelete => "GET, PATCH, DELETE",
                 Methods::Delete => "DELETE",
                 Methods::Get => "GET",
                 Methods::GetDelete => "GET, DELETE",
@@ -164,6 +165,10 @@ fn endpoints() -> String {
                 (Methods::GetPost, Endpoint::Register) => {
                     Some(("the accounts one may see: oneself, staff all", "200; 401"))
                 }
+                (Methods::GetPost, Endpoint::ApiKeys) => Some((
+                    "one's own API keys, by their beginnings",
+                    "200 `keys`, `classic_key`; 401",
+                )),
                 (Methods::GetPost, Endpoint::Addresses) => {
                     Some(("the addresses of one's account", "200; 401"))
                 }
@@ -296,6 +301,22 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
             "200 `sessions`; 204; 401",
         ),
         Endpoint::FamilyById => ("signing out in one of these places", "204; 401, 404"),
+        Endpoint::ApiKeys => (
+            "making an API key of one's own: `name`, and `scope`, `networks`, `rate`, `expires_in` where wished",
+            "201 `key`, shown this once; 400, 401, 403, 409",
+        ),
+        Endpoint::ApiKeyById => (
+            "one of them; `DELETE` revokes it, and with `classic` in place of the id the classic key",
+            "200 or 204; 400, 401, 403, 404",
+        ),
+        Endpoint::RotateApiKey => (
+            "another key on the same terms; the old one goes on for `overlap` seconds",
+            "201 `key`; 401, 403, 404, 409",
+        ),
+        Endpoint::UpgradeApiKey => (
+            "a key of one's own in place of the classic one, asked with as for making one",
+            "201 `key`; 400, 401, 403, 404, 409",
+        ),
         Endpoint::ResendVerification => ("another verification mail for `email`", "200; 400"),
         Endpoint::IssueToken => (
             "tokens by `grant_type`: `client_credentials` for a client itself, `refresh_token` for a new pair",

@@ -98,7 +98,7 @@ fn parse_cursor(text: &str) -> Result<Cursor, Failure> {
 fn parse_time(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     Timestamp::parse_rfc3339(text)
         .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")))
-        .or_else(|| crate::settings::parse_duration(text).map(|ago| now.minus(ago)))
+        .or_else(|| crate::settings::parse_duration(text).ok().map(|ago| now.minus(ago)))
         .ok_or_else(|| {
             Failure::usage(format!(
                 "{name} {text}: want a date, a moment such as 2026-03-01T12:00:00Z, or `2h`, `7d` ago"

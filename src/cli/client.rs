@@ -128,9 +128,8 @@ pub(super) async fn client(
         }
         ClientCommand::Rotate { id, overlap, json } => {
             let id = client_id(&id)?;
-            let overlap = parse_duration(&overlap).ok_or_else(|| {
-                Failure::usage(format!("--overlap {overlap}: write 1d, 12h or 0"))
-            })?;
+            let overlap = parse_duration(&overlap)
+                .map_err(|_| Failure::usage(format!("--overlap {overlap}: write 1d, 12h or 0")))?;
             let secret = room
                 .rotate(&id, overlap, tools.plan.client_token_lifetime())
                 .await

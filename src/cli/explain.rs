@@ -59,6 +59,7 @@ pub(super) async fn explain(settings: Settings, args: ExplainArgs) -> Result<Exi
         host: host.as_bytes(),
         authorization: None,
         preflight_for: None,
+        client: None,
     };
     let outcome = match &caller {
         None => by_account(served, &question, Caller::Anonymous),
@@ -196,6 +197,9 @@ async fn ask_with(
         }
         Verdict::InsufficientScope(_) => {
             (presented.to_owned(), 403, "it lacks the scope that is asked for".to_owned())
+        }
+        Verdict::Throttle(seconds) => {
+            (presented.to_owned(), 429, format!("its key has a rate: again in {seconds}s"))
         }
         Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => {
             (presented.to_owned(), 503, "the gate cannot decide".to_owned())

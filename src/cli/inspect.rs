@@ -1,4 +1,4 @@
-//! `avain token inspect`: what a token says, and whether and why it would be accepted.
+//! `avain token inspect`: what a token or an API key says, and whether and why it would be accepted.
 
 use std::io::{BufRead as _, Read as _};
 use std::process::ExitCode;
@@ -11,18 +11,21 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::encode::unbase64url_vec;
-use crate::cli::{Failure, Tools, say, say_json};
+use crate::cli::{Failure, Tools, say, say_json, token};
 use crate::settings::Settings;
-use crate::store::{accounts, refresh_families};
+use crate::store::{accounts, api_keys, personal_keys, refresh_families};
 use crate::token::claims::Kind;
 use crate::token::key_ring::KeyRing;
+use crate::token::opaque::ClassicKey;
+use crate::token::personal::{self, PersonalKeyDigest};
+use crate::token::standing::Standing;
 use crate::token::verification_key::VerificationKey;
 use crate::token::verify::{self, Rejection, Scratch, Subject};
 use crate::token::{jwk_set, jws};
 
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// The token; `-` or nothing reads it from standard input.
+    /// The token or the key; `-` or nothing reads it from standard input.
     token: Option<String>,
     /// Judge only the signature, by the key in this file (PEM, JWK, or `hs256:` and a secret), not by ours.
     #[arg(long, value_name = "FILE")]
@@ -68,11 +71,67 @@ pub(super) async fn inspect(settings: Settings, args: InspectArgs) -> Result<Exi
         }
         None => {
             let tools = Tools::open(settings).await?;
+            if personal::is_claimed(presented.as_bytes()) {
+                return personal_key(&tools, presented).await?.print(args.json);
+            }
+            if let Some(key) = ClassicKey::parse(presented) {
+                return classic_key(&tools, &key).await?.print(args.json);
+            }
             let judged = judge(&tools, presented).await?;
             Report::of(presented, judged)
         }
     };
     report.print(args.json)
+}
+
+/// Whether our service would accept a key of our own, wherever it comes from and whatever for.
+async fn personal_key(tools: &Tools, presented: &str) -> Result<Report, Failure> {
+    let Some(digest) = PersonalKeyDigest::of_presented(presented.as_bytes()) else {
+        let why = "its form or its checksum is wrong: it was cut off or mistyped";
+        return Ok(Report::of_key(Value::Null, Err(why.to_owned())));
+    };
+    let store = &tools.store;
+    let found = personal_keys::find_by_digest(store, &digest).await.map_err(Failure::fault)?;
+    let Some(key) = found else {
+        return Ok(Report::of_key(Value::Null, Err("it is not known".to_owned())));
+    };
+    let now = tools.clock.now();
+    let described = token::described(&key, now);
+    let judged = match (key.revoked_at, key.terms.expires_at) {
+        (Some(_), _) => Err("it was revoked".to_owned()),
+        (None, Some(_)) if key.terms.have_ended(now) => Err("it has expired".to_owned()),
+        (None, _) => {
+            let standing = accounts::standing(store, key.account, now).await;
+            owner_may(standing.map_err(Failure::fault)?)
+        }
+    };
+    Ok(Report::of_key(described, judged))
+}
+
+/// Whether our service would accept a classic key.
+async fn classic_key(tools: &Tools, key: &ClassicKey) -> Result<Report, Failure> {
+    let now = tools.clock.now();
+    let owner = api_keys::standing_of_owner(&tools.store, key, now).await;
+    let Some(owner) = owner.map_err(Failure::fault)? else {
+        return Ok(Report::of_key(Value::Null, Err("it is not known".to_owned())));
+    };
+    let described = json!({
+        "kind": "classic",
+        "key_begins": key.beginning(),
+        "user_id": owner.principal.id.get(),
+        "username": owner.principal.username,
+    });
+    Ok(Report::of_key(described, owner_may(Some(owner))))
+}
+
+fn owner_may(owner: Option<Standing>) -> Result<(), String> {
+    match owner {
+        None => Err("its account is gone".to_owned()),
+        Some(owner) if !owner.principal.is_active => {
+            Err(format!("account {} is switched off", owner.principal.username))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Whether our service would accept the token now: `Err` says why not.
@@ -141,6 +200,7 @@ fn explain(rejection: Rejection) -> String {
 struct Report {
     header: Option<Value>,
     claims: Option<Value>,
+    key: Option<Value>,
     judged: Result<(), String>,
 }
 
@@ -151,20 +211,26 @@ impl Report {
             serde_json::from_slice(&bytes).ok()
         });
         let (header, claims) = (parts.next().flatten(), parts.next().flatten());
-        Self { header, claims, judged }
+        Self { header, claims, key: None, judged }
+    }
+
+    fn of_key(key: Value, judged: Result<(), String>) -> Self {
+        Self { header: None, claims: None, key: Some(key), judged }
     }
 
     fn print(&self, as_json: bool) -> Result<ExitCode, Failure> {
         let accepted = self.judged.is_ok();
         if as_json {
-            say_json(&json!({
-                "header": self.header,
-                "claims": self.claims,
-                "accepted": accepted,
-                "reason": self.judged.as_ref().err(),
-            }))?;
+            let mut report = match &self.key {
+                Some(key) => json!({ "key": key }),
+                None => json!({ "header": self.header, "claims": self.claims }),
+            };
+            report["accepted"] = accepted.into();
+            report["reason"] = self.judged.as_ref().err().cloned().into();
+            say_json(&report)?;
         } else {
-            for (what, value) in [("header", &self.header), ("claims", &self.claims)] {
+            let parts = [("header", &self.header), ("claims", &self.claims), ("key", &self.key)];
+            for (what, value) in parts {
                 let Some(Value::Object(members)) = value else { continue };
                 say(what)?;
                 for (name, value) in members {

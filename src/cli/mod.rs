@@ -88,7 +88,7 @@ enum Command {
     /// Make, list, change and delete accounts. Running services hear of it at once.
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Make, list and revoke API keys; look into tokens.
+    /// Make, list, rotate, upgrade and revoke API keys; look into tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Register programs that ask for tokens, or what tokens are worth; list them, change their secrets.

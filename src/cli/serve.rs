@@ -82,7 +82,8 @@ async fn run(
     }
     let heard = tokio::spawn(Arc::clone(&app.background).hear(app.feed, stopping.clone()));
     let rotating = tokio::spawn(Arc::clone(&app.background).rotate(stopping.clone()));
-    let tidied = tokio::spawn(Arc::clone(&app.background).tidy(stopping));
+    let tidied = tokio::spawn(Arc::clone(&app.background).tidy(stopping.clone()));
+    let noted = tokio::spawn(Arc::clone(&app.background).note_uses(stopping));
     // Mail stops last: what is asked while requests drain is still sent.
     let (stop_mail, mail_stopping) = watch::channel(false);
     let mail = tokio::spawn(Arc::clone(&app.background.mail).run(mail_stopping));
@@ -115,6 +116,10 @@ async fn run(
     heard.abort();
     rotating.abort();
     tidied.abort();
+    noted.abort();
+    if let Err(error) = app.background.note_uses_now().await {
+        tracing::warn!(%error, "could not note when keys were used last");
+    }
     app.service.context.store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::account::account::Account;
+use crate::account::account::{Account, AccountId};
 use crate::account::hashing::Hashing;
 use crate::account::password::StoredPassword;
 use crate::account::rules;
@@ -19,7 +19,7 @@ use crate::base::secret::Secret;
 use crate::cli::{Failure, Tools, prompt, say, say_json};
 use crate::dialect::password_rules;
 use crate::flow::administer::{self, AccountDraft, Deleted};
-use crate::flow::families;
+use crate::flow::{families, obtain_key};
 use crate::settings::Settings;
 use crate::store::accounts::{self, Edit};
 use crate::token::claims::FamilyId;
@@ -246,11 +246,20 @@ pub(super) async fn createsuperuser(
         is_staff: true,
         is_superuser: true,
     };
-    administer::create(&tools.store, &tools.caller, draft, tools.clock.now())
-        .await
-        .map_err(Failure::fault)?;
+    let id = administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await;
+    give_classic_key(&tools, id.map_err(Failure::fault)?).await?;
     say(&format!("Superuser {username} created."))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the classic key of a new account, where the site wants every account to have one.
+async fn give_classic_key(tools: &Tools, account: AccountId) -> Result<(), Failure> {
+    if !tools.plan.settings().account.classic_keys {
+        return Ok(());
+    }
+    let (random, now) = (tools.random.as_ref(), tools.clock.now());
+    let key = obtain_key::key_of(&tools.store, &tools.caller, account, random, now).await;
+    key.map(drop).map_err(Failure::fault)
 }
 
 pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<ExitCode, Failure> {
@@ -348,6 +357,7 @@ async fn create(
     };
     let id = administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await;
     let id = id.map_err(Failure::fault)?;
+    give_classic_key(tools, id).await?;
     if json {
         say_json(&json!({ "id": id.get(), "username": name }))
     } else {
@@ -575,6 +585,7 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
         }
         match administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await {
             Ok(id) => {
+                give_classic_key(tools, id).await?;
                 if let Some(email) = verified {
                     administer::mark_verified(
                         &tools.store,

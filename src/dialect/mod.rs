@@ -6,6 +6,7 @@ pub mod djoser;
 pub mod drf;
 pub mod form;
 pub mod metax;
+pub mod native;
 pub mod oauth;
 pub mod sessions;
 pub mod simplejwt;
@@ -99,6 +100,14 @@ pub enum Endpoint {
     KeySet,
     /// What the authorization server says of itself (RFC 8414).
     ServerMetadata,
+    /// The API keys of one's own account, and making one.
+    ApiKeys,
+    /// One of them.
+    ApiKeyById,
+    /// A new key in place of one of them.
+    RotateApiKey,
+    /// A new key in place of the classic one.
+    UpgradeApiKey,
 }
 
 impl Endpoint {
@@ -158,6 +167,10 @@ impl Endpoint {
             Self::RevokeToken => "revoke_token",
             Self::KeySet => "key_set",
             Self::ServerMetadata => "server_metadata",
+            Self::ApiKeys => "api_keys",
+            Self::ApiKeyById => "api_key_by_id",
+            Self::RotateApiKey => "rotate_api_key",
+            Self::UpgradeApiKey => "upgrade_api_key",
         }
     }
 }

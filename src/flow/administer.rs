@@ -13,7 +13,7 @@ use crate::flow::{Caller, profile};
 use crate::store::accounts::Owner;
 use crate::store::accounts::{self, Edit, NewAccount};
 use crate::store::refresh_families::EndReason;
-use crate::store::{Store, StoreError, Tx, api_keys, attempts, email_addresses};
+use crate::store::{Store, StoreError, api_keys, attempts, email_addresses};
 use crate::token::opaque::ClassicKey;
 
 /// Why an operator's wish was refused: a sentence for a person.
@@ -293,7 +293,7 @@ pub async fn delete(
     }
 }
 
-/// Takes an API key back. `false` where there is no such key.
+/// Takes a classic key back. `false` where there is no such key.
 pub async fn revoke_key(
     store: &Store,
     caller: &Caller,
@@ -302,29 +302,6 @@ pub async fn revoke_key(
 ) -> Result<bool, AdministrationError> {
     let mut tx = store.begin("revoke API key").await?;
     let Some(owner) = api_keys::delete_in(&mut tx, key, now).await? else { return Ok(false) };
-    key_revoked(tx, caller, owner, now).await
-}
-
-/// Takes the API key of an account back. `false` where it has none.
-pub async fn revoke_key_of(
-    store: &Store,
-    caller: &Caller,
-    account: AccountId,
-    now: Timestamp,
-) -> Result<bool, AdministrationError> {
-    let mut tx = store.begin("revoke API key").await?;
-    if !api_keys::delete_of_account_in(&mut tx, account, now).await? {
-        return Ok(false);
-    }
-    key_revoked(tx, caller, account, now).await
-}
-
-async fn key_revoked(
-    mut tx: Tx,
-    caller: &Caller,
-    owner: AccountId,
-    now: Timestamp,
-) -> Result<bool, AdministrationError> {
     let revoked = audit::event(Event::ApiKeyRevoked, caller, now).about_id(owner);
     revoked.detail("kind", "classic").record(&mut tx).await?;
     tx.commit().await?;

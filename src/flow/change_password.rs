@@ -7,10 +7,10 @@ use crate::account::rules::{About, RuleBroken};
 use crate::base::secret::Secret;
 use crate::flow::attempt::Attempt;
 use crate::flow::audit::{self, Event};
-use crate::flow::{Caller, Context, Error, links, register};
+use crate::flow::{Caller, Context, Error, links, personal_keys, register};
 use crate::mail::message::Message;
+use crate::store::accounts;
 use crate::store::refresh_families::EndReason;
-use crate::store::{accounts, api_keys};
 
 /// Why a password was not changed.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct ChangeRules {
     pub notice: bool,
 }
 
-/// Sets another password. Ends every refresh family of the account, and its API key where the site
+/// Sets another password. Ends every refresh family of the account, and its API keys where the site
 /// wants that.
 pub async fn change_password(
     context: &Context,
@@ -111,7 +111,7 @@ pub(super) async fn store(
     }
     accounts::set_password_in(&mut tx, account.id, password, EndReason::Password, now).await?;
     if context.accounts.end_keys_on_password_change {
-        api_keys::delete_of_account_in(&mut tx, account.id, now).await?;
+        personal_keys::revoke_all_in(&mut tx, account.id, now).await?;
     }
     let event = if link.is_some() { Event::PasswordReset } else { Event::PasswordChange };
     audit::event(event, caller, now).about(account).record(&mut tx).await?;

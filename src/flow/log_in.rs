@@ -5,8 +5,9 @@ use crate::account::email::EmailAddress;
 use crate::account::hashing::CheckedPassword;
 use crate::base::secret::Secret;
 use crate::flow::audit::{self, Event};
+use crate::flow::authenticate::UsedKey;
 use crate::flow::{Caller, Context, Credentials, Error, obtain_key, sign_in};
-use crate::store::{accounts, api_keys};
+use crate::store::{accounts, api_keys, personal_keys};
 use crate::token::opaque::ClassicKey;
 
 /// The account of a name and a password, switched on or not: what to make of that is the layout's.
@@ -54,11 +55,21 @@ pub async fn with_key(
     Ok(key)
 }
 
-/// Takes back the account's key: it is logged out on all devices.
-pub async fn end_key(context: &Context, caller: &Caller, account: &Account) -> Result<(), Error> {
+/// Takes back the account's classic key: it is logged out on all devices. Who is signed in by another key
+/// ends that one instead.
+pub async fn end_key(
+    context: &Context,
+    caller: &Caller,
+    account: &Account,
+    key: Option<&UsedKey>,
+) -> Result<(), Error> {
     let now = context.now();
     let mut tx = context.store.begin("revoke API key").await?;
-    if api_keys::delete_of_account_in(&mut tx, account.id, now).await? {
+    let ended = match key {
+        Some(key) => personal_keys::revoke(&mut tx, account.id, key.id, now).await?,
+        None => api_keys::delete_of_account_in(&mut tx, account.id, now).await?,
+    };
+    if ended {
         let ended = audit::event(Event::SignOut, caller, now).about(account);
         ended.detail("with", "api_key").record(&mut tx).await?;
     }

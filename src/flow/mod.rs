@@ -20,6 +20,7 @@ pub mod keys;
 pub mod links;
 pub mod log_in;
 pub mod obtain_key;
+pub mod personal_keys;
 pub mod profile;
 pub mod quota;
 pub mod refresh;
@@ -47,6 +48,7 @@ use crate::base::seal::MasterKey;
 use crate::base::secret::Secret;
 use crate::flow::audit::AuditRules;
 use crate::flow::keys::KeyRoom;
+use crate::flow::personal_keys::KeyRules;
 use crate::flow::sessions::SessionRules;
 use crate::mail::Mailer;
 use crate::store::Store;
@@ -230,6 +232,8 @@ impl Caller {
 pub struct AccountRules {
     /// New accounts are switched on by a link.
     pub activation: bool,
+    /// Every account that is made gets a classic API key (Metax).
+    pub classic_keys: bool,
     /// Registration gives an API key (djoser 0.1).
     pub log_in_after_registration: bool,
     /// Activation gives an API key (djoser 0.1).
@@ -240,7 +244,7 @@ pub struct AccountRules {
     pub confirm_password: bool,
     /// A mail tells of another user name.
     pub confirm_username: bool,
-    /// Another password ends the API key too.
+    /// Another password ends all API keys too.
     pub end_keys_on_password_change: bool,
     /// No two accounts share an address.
     pub unique_email: bool,
@@ -353,6 +357,8 @@ pub struct Context {
     pub longest_access: Duration,
     /// For how long what a key has signed lives on at most.
     pub key_overlap: Duration,
+    /// What the site wants of API keys.
+    pub key_rules: KeyRules,
 }
 
 /// Shows nothing: it holds everything.

@@ -8,10 +8,10 @@ use crate::base::random::Random;
 use crate::base::secret::Secret;
 use crate::flow::audit::{self, Event};
 use crate::flow::change_email::{self, EmailChange, NotMoved};
-use crate::flow::{Caller, Context, Error, change_password};
+use crate::flow::{Caller, Context, Error, change_password, personal_keys};
 use crate::store::accounts::{self, Edit, Owner};
 use crate::store::refresh_families::EndReason;
-use crate::store::{StoreError, Tx, api_keys};
+use crate::store::{StoreError, Tx};
 
 /// What is to be changed; `None` stays.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ pub(super) async fn delete_in(
             accounts::set_active_in(tx, account, false, now).await?;
             let reason = EndReason::Deactivation;
             accounts::set_password_in(tx, account, &unusable, reason, now).await?;
-            api_keys::delete_of_account_in(tx, account, now).await.map(drop)
+            personal_keys::revoke_all_in(tx, account, now).await.map(drop)
         }
     }
 }

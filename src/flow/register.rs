@@ -11,7 +11,7 @@ use crate::flow::quota::{self, Quota};
 use crate::flow::{Caller, Context, Error, Fault, emails, obtain_key};
 use crate::mail::message::Message;
 use crate::store::accounts::{self, NewAccount};
-use crate::store::{StoreError, email_addresses};
+use crate::store::{StoreError, api_keys, email_addresses};
 use crate::token::opaque::ClassicKey;
 
 /// What somebody who registers says.
@@ -213,6 +213,10 @@ async fn make(
         Err(error) => return Err(error.into()),
     };
     audit::event(Event::Registration, caller, now).about(account).record(&mut tx).await?;
+    if context.accounts.classic_keys {
+        let key = ClassicKey::generate(context.random.as_ref());
+        api_keys::create_in(&mut tx, &key, account.id, now).await?;
+    }
     if let Some(email) = email {
         if rules.verifies_email {
             let folded = email.folded();

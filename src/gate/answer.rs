@@ -88,6 +88,7 @@ pub fn answer<B: Default>(verdict: &Verdict, mode: Mode, documents: &Documents) 
             headers.insert(WWW_AUTHENTICATE, challenge.clone());
             StatusCode::FORBIDDEN
         }
+        Verdict::Throttle(seconds) => return throttled(*seconds, documents),
         Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             headers.insert(ERROR, documents.unavailable.clone());
@@ -116,7 +117,7 @@ pub fn worded(denial: Denial) -> Denial {
     }
 }
 
-/// The answer to a client that presents too many unknown credentials.
+/// The answer to a client that presents too many unknown credentials, or one key too often.
 pub fn throttled<B: Default>(retry_after: u64, documents: &Documents) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;

@@ -1,5 +1,6 @@
 //! The decision.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::random::Random;
+use crate::gate::key::{Barred, Key};
 use crate::gate::known::{Known, Memory, Phantom, Subject};
 use crate::gate::link::{Link, Mode};
 use crate::gate::path;
@@ -21,7 +23,8 @@ use crate::token::issue;
 use crate::token::key::SigningKey;
 use crate::token::key_ring::KeyRing;
 use crate::token::opaque::ClassicKey;
-use crate::token::verify::{self, Expectations, Rejection, Scratch};
+use crate::token::personal::{self, PersonalKeyDigest};
+use crate::token::verify::{self, Expectations, Flaw, Rejection, Scratch};
 
 /// What nginx asks about, as it came.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,8 @@ pub struct Question<'r> {
     /// The method that a preflight announces: `Access-Control-Request-Method`, where the client has sent
     /// it beside an `Origin`.
     pub preflight_for: Option<&'r [u8]>,
+    /// Where the client is, as far as that is known.
+    pub client: Option<IpAddr>,
 }
 
 impl<'r> Question<'r> {
@@ -57,6 +62,8 @@ pub enum Verdict {
     Deny(Denial),
     /// Do not let it pass: its credential lacks a scope. What to say in `WWW-Authenticate`.
     InsufficientScope(HeaderValue),
+    /// Its key has passed too often: not before so many seconds.
+    Throttle(u64),
     /// Not known yet: look this up, tell the gate, and ask again.
     Ask(LookUp),
     /// Known, but not to be believed at the moment: look this up, tell the gate, and ask again.
@@ -71,6 +78,7 @@ pub struct Allowed {
     /// By which kind of credential.
     pub scheme: Scheme,
     pub(super) subject: Arc<Subject>,
+    pub(super) key: Option<Arc<Key>>,
     pub(super) authorization: HeaderValue,
     pub(super) scope: Option<HeaderValue>,
 }
@@ -106,6 +114,8 @@ pub enum LookUp {
     Account(AccountId),
     /// Whose API key this is, and how that account stands.
     ApiKey(ClassicKey),
+    /// The same for a key of our own, and on which terms it is used.
+    PersonalKey(PersonalKeyDigest),
 }
 
 /// How phantom tokens are made.
@@ -183,6 +193,13 @@ impl Gate {
             }
             Ok(()) => {}
         }
+        if let Verdict::Allow(Allowed { key: Some(key), .. }) = &verdict {
+            match key.pass(question.client, question.method, &path, requirement, now) {
+                Ok(()) => {}
+                Err(Barred::ByTerms) => return Verdict::Deny(Denial::Forbidden),
+                Err(Barred::ByRate(seconds)) => return Verdict::Throttle(seconds),
+            }
+        }
         let reads = !Methods::of(question.method).shared(Methods::SAFE).is_empty();
         match (mode, verdict) {
             (Mode::Outage, Verdict::Anonymous | Verdict::Allow(_)) if !reads => {
@@ -198,6 +215,9 @@ impl Gate {
     }
 
     fn bearer(&self, token: &[u8], told: Option<&Told>, now: Timestamp, mode: Mode) -> Verdict {
+        if personal::is_claimed(token) {
+            return self.personal_key(token, Scheme::Bearer, told, now, mode);
+        }
         let ring = self.ring.load();
         let digest = Digest::of_parts(&[b"bearer ", token]);
         let known = self.memory.credential(&digest);
@@ -247,12 +267,16 @@ impl Gate {
             scope: scope.clone(),
             expires_at: expires_at.saturating_add(self.expectations.leeway),
             ring_generation: Some(ring.generation()),
+            key: None,
         };
         self.memory.remember(digest, known);
         self.allow(subject, Scheme::Bearer, scope, now)
     }
 
     fn api_key(&self, presented: &str, told: Option<&Told>, now: Timestamp, mode: Mode) -> Verdict {
+        if personal::is_claimed(presented.as_bytes()) {
+            return self.personal_key(presented.as_bytes(), Scheme::Token, told, now, mode);
+        }
         let digest = key_digest(presented);
         let known = self.memory.credential(&digest);
         let is_known = known.is_some();
@@ -266,7 +290,7 @@ impl Gate {
         let Some(key) = ClassicKey::parse(presented) else { return unknown };
         let subject = match told {
             Some(Told::UnknownKey) => return unknown,
-            Some(Told::Subject(subject)) => subject,
+            Some(Told::Subject(subject) | Told::Key(subject, _)) => subject,
             None if self.memory.is_unknown_key(&digest, now) => return unknown,
             None => return ask(LookUp::ApiKey(key), is_known),
         };
@@ -282,9 +306,71 @@ impl Gate {
                     scope: None,
                     expires_at: i64::MAX,
                     ring_generation: None,
+                    key: None,
                 };
                 self.memory.remember(digest, known);
                 self.allow(Arc::clone(subject), Scheme::Token, None, now)
+            }
+        }
+    }
+
+    /// A key of our own, behind either word.
+    fn personal_key(
+        &self,
+        presented: &[u8],
+        scheme: Scheme,
+        told: Option<&Told>,
+        now: Timestamp,
+        mode: Mode,
+    ) -> Verdict {
+        let refused = |by_token, by_bearer| {
+            Verdict::Deny(if scheme == Scheme::Token { by_token } else { by_bearer })
+        };
+        let unknown = |rejection| refused(Denial::UnknownApiKey, Denial::Bearer(rejection));
+        let no_such_key = || unknown(Rejection::Invalid(Flaw::Signature));
+        let malformed = Rejection::Invalid(Flaw::Malformed);
+        if presented.len() != personal::LENGTH {
+            return unknown(malformed);
+        }
+        // What is known was well-formed: its checksum is not worked out again.
+        let known = self.memory.credential(&Digest::of(presented));
+        let is_known = known.is_some();
+        if let Some(Known { subject, key: Some(key), expires_at, .. }) = known
+            && mode != Mode::Strict
+            && !self.memory.is_stale(&subject, now)
+        {
+            return if now.seconds() < expires_at {
+                self.allow_key(subject, scheme, key, now)
+            } else {
+                unknown(Rejection::Expired)
+            };
+        }
+        let Some(digest) = PersonalKeyDigest::of_presented(presented) else {
+            return unknown(malformed);
+        };
+        let (subject, key) = match told {
+            Some(Told::Key(subject, key)) => (subject, key),
+            Some(Told::UnknownKey | Told::Subject(_)) => return no_such_key(),
+            None if self.memory.is_unknown_key(digest.digest(), now) => return no_such_key(),
+            None => return ask(LookUp::PersonalKey(digest), is_known),
+        };
+        match &subject.standing {
+            None => no_such_key(),
+            Some(standing) if !standing.principal.is_active => {
+                refused(Denial::ApiKeyOwnerInactive, Denial::SubjectInactive)
+            }
+            Some(_) if now.seconds() >= key.expires_at() => unknown(Rejection::Expired),
+            Some(_) => {
+                let known = Known {
+                    subject: Arc::clone(subject),
+                    scheme,
+                    scope: None,
+                    expires_at: key.expires_at(),
+                    ring_generation: None,
+                    key: Some(Arc::clone(key)),
+                };
+                self.memory.remember(*digest.digest(), known);
+                self.allow_key(Arc::clone(subject), scheme, Arc::clone(key), now)
             }
         }
     }
@@ -297,7 +383,9 @@ impl Gate {
         mode: Mode,
     ) -> Option<Arc<Subject>> {
         match told {
-            Some(Told::Subject(subject)) if subject.account() == account => {
+            Some(Told::Subject(subject) | Told::Key(subject, _))
+                if subject.account() == account =>
+            {
                 Some(Arc::clone(subject))
             }
             _ if mode == Mode::Strict => None,
@@ -325,7 +413,21 @@ impl Gate {
                 None => return Verdict::Unavailable,
             },
         };
-        Verdict::Allow(Allowed { scheme, subject, authorization, scope })
+        Verdict::Allow(Allowed { scheme, subject, key: None, authorization, scope })
+    }
+
+    /// As [`Self::allow`], on the terms of a key.
+    fn allow_key(
+        &self,
+        subject: Arc<Subject>,
+        scheme: Scheme,
+        key: Arc<Key>,
+        now: Timestamp,
+    ) -> Verdict {
+        match self.allow(subject, scheme, key.scope().cloned(), now) {
+            Verdict::Allow(allowed) => Verdict::Allow(Allowed { key: Some(key), ..allowed }),
+            other => other,
+        }
     }
 
     fn mint(&self, account: AccountId, now: Timestamp) -> Option<Phantom> {
@@ -346,11 +448,13 @@ fn ask(look_up: LookUp, is_known: bool) -> Verdict {
 pub enum Told {
     /// The account, or the owner of the key.
     Subject(Arc<Subject>),
+    /// The owner of a key of our own, and the key.
+    Key(Arc<Subject>, Arc<Key>),
     /// There is no such key.
     UnknownKey,
 }
 
-/// Under what a presented API key is remembered.
+/// Under what a presented classic key is remembered.
 #[must_use]
 pub fn key_digest(presented: &str) -> Digest {
     Digest::of_parts(&[b"token ", presented.as_bytes()])

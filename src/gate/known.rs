@@ -11,6 +11,7 @@ use quick_cache::sync::Cache;
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
+use crate::gate::key::{Key, Usages};
 use crate::token::credential::Scheme;
 use crate::token::standing::Standing;
 
@@ -85,6 +86,8 @@ pub(super) struct Known {
     pub(super) expires_at: i64,
     /// The generation of the key ring that it was verified under; `None` for API keys.
     pub(super) ring_generation: Option<u64>,
+    /// The terms of an API key of our own.
+    pub(super) key: Option<Arc<Key>>,
 }
 
 /// Counts the changes of one slice of all accounts. What was looked up in an earlier epoch is stale.
@@ -99,6 +102,8 @@ pub struct Memory {
     subjects: Cache<AccountId, Arc<Subject>>,
     credentials: Cache<Digest, Known>,
     unknown_keys: Cache<Digest, i64>,
+    /// What API keys of our own have used.
+    pub usages: Usages,
     epochs: Box<[AtomicU64]>,
     changes: AtomicU64,
     believed_for: AtomicI64,
@@ -116,6 +121,7 @@ impl Memory {
             subjects: Cache::new(credentials / 2),
             credentials: Cache::new(credentials),
             unknown_keys: Cache::new(credentials / 4),
+            usages: Usages::with_room(credentials),
             epochs: (0..SLICES).map(|_| AtomicU64::new(0)).collect(),
             changes: AtomicU64::new(0),
             believed_for: AtomicI64::new(i64::MAX),

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod conflict;
 pub mod decide;
+pub mod key;
 pub mod known;
 pub mod link;
 pub mod path;

@@ -13,14 +13,16 @@ use hyper::body::Body as HttpBody;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::account::account::Account;
 use crate::base::encode::hex;
 use crate::base::{random, secret};
 use crate::dialect::dj_rest_auth::Mode;
 use crate::dialect::form::Submission;
 use crate::dialect::{Answer, Endpoint, drf};
-use crate::flow::{Caller, Error, Fault, Refusal, authenticate};
-use crate::http::handlers::{self, Ask, dj_rest_auth, djoser, families, gate, oauth, token};
+use crate::flow::authenticate::{self, Presentation, SignedIn};
+use crate::flow::{Caller, Error, Fault, Refusal};
+use crate::http::handlers::{
+    self, Ask, dj_rest_auth, djoser, families, gate, oauth, personal_keys, token,
+};
 use crate::http::response::{self, Body, REQUEST_ID};
 use crate::http::router::{Found, Manner, Route};
 use crate::http::routes::Access;
@@ -220,12 +222,18 @@ async fn run(
     let caller = match route.access {
         Access::Ignored => None,
         Access::Open | Access::OpenPost | Access::SignedIn => {
-            match authenticate(service, route, parts).await? {
+            match authenticate(service, route, asked).await? {
                 Ok(caller) => caller,
                 Err(answer) => return Ok(answer),
             }
         }
     };
+    let (caller, key) = caller.map_or((None, None), |signed| (Some(signed.account), signed.key));
+    if let Some(key) = key {
+        let usage = service.gate.memory.usages.of(key.id);
+        let counted = usage.count(key.rate, service.context.now());
+        counted.map_err(|retry_after| Refusal::TooMany { retry_after })?;
+    }
     // Who it is comes before what is asked: the order of Django REST framework's views.
     if needs_caller && caller.is_none() {
         return Err(Refusal::Denied(Denial::NoCredentials).into());
@@ -254,6 +262,7 @@ async fn run(
         method,
         id: asked.id.as_deref(),
         caller,
+        key,
         client: Caller { actor, ..asked.caller.clone() },
         headers: &parts.headers,
     };
@@ -268,6 +277,7 @@ async fn run(
         Manner::DjRestAuth(dialect) => {
             dj_rest_auth::answer(context, &route.rules, dialect, &ask, &submission).await
         }
+        Manner::Native(dialect) => personal_keys::answer(context, dialect, &ask, &submission).await,
         Manner::Tokens | Manner::Djoser(_) | Manner::OAuth(_) => {
             token::answer(service, route, &ask, &submission).await
         }
@@ -278,10 +288,17 @@ async fn run(
 async fn authenticate(
     service: &Service,
     route: &Route,
-    parts: &Parts,
-) -> Result<Result<Option<Account>, Answer>, Error> {
+    asked: &Asked,
+) -> Result<Result<Option<SignedIn>, Answer>, Error> {
+    let parts = &asked.parts;
+    let presentation = Presentation {
+        address: asked.caller.address,
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+    };
     let header = parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    let caller = authenticate::caller(&service.context, &route.schemes, header).await?;
+    let caller =
+        authenticate::caller(&service.context, &route.schemes, header, &presentation).await?;
     if caller.is_some()
         || header.is_some()
         || !matches!(&route.manner, Manner::DjRestAuth(dialect) if dialect.mode == Mode::Cookie)
@@ -296,8 +313,8 @@ async fn authenticate(
         return Ok(Err(Answer::detail(StatusCode::FORBIDDEN, &detail)));
     }
     let header = format!("{} {token}", route.schemes.bearer_prefix);
-    let caller = authenticate::caller(&service.context, &route.schemes, Some(header.as_bytes()));
-    Ok(Ok(caller.await?))
+    let (context, header) = (&service.context, Some(header.as_bytes()));
+    Ok(Ok(authenticate::caller(context, &route.schemes, header, &presentation).await?))
 }
 
 /// How long Django's CSRF secrets are, bare and masked.

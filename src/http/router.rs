@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dialect::dj_rest_auth::{DjRestAuth, Mode};
 use crate::dialect::djoser::Djoser;
+use crate::dialect::native::Native;
 use crate::dialect::oauth::OAuth;
 use crate::dialect::{Dialect, Endpoint, LoginField};
 use crate::flow::LayoutRules;
@@ -22,6 +23,8 @@ pub enum Manner {
     DjRestAuth(DjRestAuth),
     /// Not at all, and it authenticates clients instead of people.
     OAuth(OAuth),
+    /// In our own way: what the peers do not have.
+    Native(Native),
 }
 
 impl Manner {

@@ -25,6 +25,8 @@ pub enum Methods {
     Get,
     /// GET and DELETE.
     GetDelete,
+    /// GET, PATCH and DELETE.
+    GetPatchDelete,
 }
 
 impl Methods {
@@ -40,6 +42,7 @@ impl Methods {
             Self::Delete => "DELETE, OPTIONS",
             Self::Get => "GET, HEAD, OPTIONS",
             Self::GetDelete => "GET, DELETE, HEAD, OPTIONS",
+            Self::GetPatchDelete => "GET, PATCH, DELETE, HEAD, OPTIONS",
         }
     }
 
@@ -56,13 +59,18 @@ impl Methods {
                         | Self::GetPost
                         | Self::GetPutPatch
                         | Self::GetPutPatchDelete
+                        | Self::GetPatchDelete
                 )
             }
-            Method::PUT | Method::PATCH => {
-                matches!(self, Self::GetPutPatch | Self::GetPutPatchDelete)
+            Method::PUT => matches!(self, Self::GetPutPatch | Self::GetPutPatchDelete),
+            Method::PATCH => {
+                matches!(self, Self::GetPutPatch | Self::GetPutPatchDelete | Self::GetPatchDelete)
             }
             Method::DELETE => {
-                matches!(self, Self::GetPutPatchDelete | Self::GetDelete | Self::Delete)
+                matches!(
+                    self,
+                    Self::GetPutPatchDelete | Self::GetPatchDelete | Self::GetDelete | Self::Delete
+                )
             }
             _ => false,
         }
@@ -124,7 +132,9 @@ const fn row(path: &'static str, methods: Methods, endpoint: Endpoint, access: A
 
 use Access::{Ignored, Open, OpenPost, SignedIn};
 use Endpoint as E;
-use Methods::{Delete, Get, GetDelete, GetPost, GetPutPatch, GetPutPatchDelete, Post, PostHead};
+use Methods::{
+    Delete, Get, GetDelete, GetPatchDelete, GetPost, GetPutPatch, GetPutPatchDelete, Post, PostHead,
+};
 
 /// All layouts.
 pub const LAYOUTS: &[Layout] = &[
@@ -223,6 +233,10 @@ pub const LAYOUTS: &[Layout] = &[
         rows: &[
             row("/sessions", GetDelete, E::Families, SignedIn),
             row("/sessions/{id}", Delete, E::FamilyById, SignedIn),
+            row("/keys", GetPost, E::ApiKeys, SignedIn),
+            row("/keys/upgrade", Post, E::UpgradeApiKey, SignedIn),
+            row("/keys/{id}", GetPatchDelete, E::ApiKeyById, SignedIn),
+            row("/keys/{id}/rotate", Post, E::RotateApiKey, SignedIn),
         ],
     },
     Layout {

@@ -17,6 +17,7 @@ pub mod migrate;
 pub mod one_time_links;
 pub mod options;
 pub mod outbox;
+pub mod personal_keys;
 mod postgres;
 pub mod refresh_families;
 pub mod row;

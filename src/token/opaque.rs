@@ -27,6 +27,12 @@ impl ClassicKey {
         Self(Secret::new(key))
     }
 
+    /// Its first characters: enough to tell keys apart, too few to use one.
+    #[must_use]
+    pub fn beginning(&self) -> String {
+        self.expose().chars().take(8).collect()
+    }
+
     /// The text of the key.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -7,6 +7,10 @@ use avain::dialect::words::{CURRENT, PINNED};
 use avain::gate::path::{self, Room};
 use avain::token::claims::FamilyId;
 use avain::token::credential::{Credential, Scheme, Schemes};
+use avain::token::opaque::ClassicKey;
+use avain::token::personal::{PersonalKey, PersonalKeyDigest};
+use avain::token::scope::Scopes;
+use avain::token::terms::Networks;
 use proptest::prelude::*;
 
 const USERNAME: TextField = TextField { longest: Some(150), ..TextField::required("username") };
@@ -105,6 +109,43 @@ proptest! {
                 prop_assert!(!key.is_empty() && !key.contains([' ', '\t', '\n']));
             }
             Ok(Credential::None) | Err(_) => {}
+        }
+    }
+
+    #[test]
+    fn only_what_was_made_is_a_key_of_our_own(seed in any::<u64>(), text in "(avn_)?[0-9A-Za-z_ ]{36,44}|.{0,50}") {
+        let key = PersonalKey::generate(&SeededRandom::new(seed));
+        let presented = key.expose().as_bytes();
+        prop_assert_eq!(PersonalKeyDigest::of_presented(presented), Some(key.digest()));
+        prop_assert!(ClassicKey::parse(key.expose()).is_none(), "it is of one kind");
+        // One text in fifty thousand million has the right checksum by chance.
+        prop_assert!(PersonalKeyDigest::of_presented(text.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_changed_anywhere_is_none(
+        seed in any::<u64>(), at in 0_usize..42, to in any::<u8>(), cut in 0_usize..42,
+    ) {
+        let key = PersonalKey::generate(&SeededRandom::new(seed));
+        let mut presented = key.expose().as_bytes().to_vec();
+        if presented[at] != to {
+            presented[at] = to;
+            prop_assert!(PersonalKeyDigest::of_presented(&presented).is_none());
+        }
+        prop_assert!(PersonalKeyDigest::of_presented(&key.expose().as_bytes()[..cut]).is_none());
+    }
+
+    #[test]
+    fn terms_of_keys_read_back_as_themselves(
+        text in "((GET|POST,PUT|\\*|get|):(/(api|v1|\\*\\*?|\\{id\\}|\\.\\.|~|))*/?|[a-z:\"\\\\ä]{1,6}|[0-9.:/]{1,12}|[, ]){0,8}",
+    ) {
+        if let Ok(scopes) = Scopes::parse(&text) {
+            prop_assert_eq!(Scopes::parse(&scopes.to_string()), Ok(scopes.clone()));
+            prop_assert_eq!(Scopes::parse(&scopes.names()).map(|names| names.names()), Ok(scopes.names()));
+            prop_assert!(http::HeaderValue::from_str(&scopes.to_string()).is_ok(), "it fits a header");
+        }
+        if let Ok(networks) = Networks::parse(&text) {
+            prop_assert_eq!(Networks::parse(&networks.to_string()), Ok(networks));
         }
     }
 

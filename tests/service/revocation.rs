@@ -5,6 +5,7 @@ use std::time::Duration;
 use avain::account::account::AccountId;
 use avain::flow::Caller;
 use avain::flow::administer;
+use avain::flow::personal_keys::Cabinet;
 use avain::store::Store;
 use avain::store::accounts::Owner;
 use serde_json::json;
@@ -53,7 +54,9 @@ async fn take(measure: &str, service: &TestService, store: &Store, account: Acco
                 .expect("it is signed out");
         }
         "key" => {
-            let revoked = administer::revoke_key_of(store, &Caller::default(), account, now).await;
+            let (context, caller) = (&service.service.context, Caller::default());
+            let revoked =
+                Cabinet { store, ..context.cabinet(&caller) }.revoke_classic(account).await;
             assert!(revoked.expect("it is revoked"));
         }
         other => panic!("{other}?"),

@@ -25,6 +25,7 @@ mod errors;
 mod harness;
 mod migrations;
 mod outbox;
+mod personal_keys;
 mod postgres_only;
 mod refresh_families;
 mod signing_keys;
@@ -82,6 +83,9 @@ on_every_engine! {
         standing_lists_families_that_ended_lately;
     api_keys: one_key_for_each_account a_key_tells_how_its_owner_stands revoking_is_told_once
         one_of_twenty_keys_is_kept;
+    personal_keys: what_is_made_is_found_until_it_ends an_end_is_one_entry_in_the_feed
+        one_of_twenty_rotations_takes_a_keys_place uses_are_noted_together_and_once_a_minute
+        sweeping_takes_what_ended_long_ago_in_small_batches;
     refresh_families: what_is_begun_is_found rotation_asks_for_the_token_in_force
         one_of_twenty_rotations_wins an_end_is_told_once_and_stays sweeping_takes_what_has_expired;
     signing_keys: one_signs_for_each_purpose rotating_and_retiring a_killed_key_is_replaced_in_one_step one_of_twenty_next_keys_is_published one_of_twenty_first_keys_signs;

@@ -79,7 +79,11 @@ pub async fn answer(
         | Endpoint::IntrospectToken
         | Endpoint::RevokeToken
         | Endpoint::KeySet
-        | Endpoint::ServerMetadata => Ok(dialect.not_found()),
+        | Endpoint::ServerMetadata
+        | Endpoint::ApiKeys
+        | Endpoint::ApiKeyById
+        | Endpoint::RotateApiKey
+        | Endpoint::UpgradeApiKey => Ok(dialect.not_found()),
     }
 }
 
@@ -166,7 +170,7 @@ async fn log_out(
 ) -> Result<Answer, Error> {
     if dialect.mode == Mode::Key {
         if let Some(caller) = &ask.caller {
-            log_in::end_key(context, &ask.client, caller).await?;
+            log_in::end_key(context, &ask.client, caller, ask.key.as_ref()).await?;
         }
         return Ok(dialect.logged_out());
     }

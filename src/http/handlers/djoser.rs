@@ -55,7 +55,7 @@ pub async fn answer(
         Endpoint::ConfirmEmail => confirm_email(context, djoser, ask, submission).await,
         Endpoint::LogIn => log_in(context, djoser, ask, submission).await,
         Endpoint::LogOut => {
-            log_in::end_key(context, &ask.client, ask.caller()?).await?;
+            log_in::end_key(context, &ask.client, ask.caller()?, ask.key.as_ref()).await?;
             Ok(djoser.nothing())
         }
         Endpoint::ObtainPair
@@ -76,7 +76,11 @@ pub async fn answer(
         | Endpoint::IntrospectToken
         | Endpoint::RevokeToken
         | Endpoint::KeySet
-        | Endpoint::ServerMetadata => Ok(drf::not_found(&crate::dialect::words::CURRENT)),
+        | Endpoint::ServerMetadata
+        | Endpoint::ApiKeys
+        | Endpoint::ApiKeyById
+        | Endpoint::RotateApiKey
+        | Endpoint::UpgradeApiKey => Ok(drf::not_found(&crate::dialect::words::CURRENT)),
     }
 }
 

@@ -1,9 +1,15 @@
 //! What nginx's `auth_request` asks.
+//!
+//! Whoever makes up keys in the right form could have each of them looked up. Four things stand before the
+//! store: a key that was not found is remembered as that for a moment; of several requests with one key one
+//! looks it up; a client has a budget of look-ups; and keys have but a few of the store's connections, for
+//! which they do not wait long.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
@@ -13,14 +19,15 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
 
 use crate::account::throttle::network;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
-use crate::flow::authenticate;
-use crate::flow::{Context, Error};
+use crate::flow::{Context, Error, authenticate, personal_keys};
 use crate::gate::answer::{self, Documents};
 use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
+use crate::gate::key::Key;
 use crate::gate::link::Mode;
 use crate::gate::policies::Served;
 use crate::http::response::Body;
@@ -40,10 +47,11 @@ pub async fn ask(
 ) -> Response<Body> {
     let (gate, clock) = (&service.gate, &service.context.clock);
     let at = At { now: clock.now(), mode: gate.link.mode(clock.uptime()) };
-    let mut response = match decide(service, policy, headers, None, at) {
+    let client = caller::address(service, headers, peer);
+    let mut response = match decide(service, policy, (headers, client), None, at) {
         Ok(response) => response,
         // Boxed, so that the future of a known credential stays small.
-        Err(unknown) => Box::pin(ask_again(service, policy, headers, peer, unknown, at)).await,
+        Err(unknown) => Box::pin(ask_again(service, policy, (headers, client), unknown, at)).await,
     };
     if announces_a_body(headers) {
         // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
@@ -72,24 +80,22 @@ struct Unknown {
 async fn ask_again(
     service: &Arc<Service>,
     policy: &str,
-    headers: &HeaderMap,
-    peer: Peer,
+    asked: (&HeaderMap, Option<IpAddr>),
     unknown: Unknown,
     mut at: At,
 ) -> Response<Body> {
-    let client = caller::address(service, headers, peer);
     if !unknown.is_known
-        && let Err(seconds) = service.look_ups.spend(client, at.now)
+        && let Err(seconds) = service.look_ups.spend(asked.1, at.now)
     {
         service.metrics.decisions.with_label_values(&["throttled"]).inc();
         return with_documents(service, policy, |documents| answer::throttled(seconds, documents));
     }
-    let told = service.look_ups.find(service, unknown.look_up, at.mode).await;
+    let told = service.look_ups.find(service, unknown.look_up, unknown.is_known, at.mode).await;
     if told.is_none() {
         // The database may have gone meanwhile.
         at.mode = service.gate.link.mode(service.context.clock.uptime());
     }
-    decide(service, policy, headers, told.as_ref(), at).unwrap_or_else(|_| {
+    decide(service, policy, asked, told.as_ref(), at).unwrap_or_else(|_| {
         service.look_ups.counts.unavailable.inc();
         with_documents(service, policy, |documents| {
             answer::answer(&Verdict::Unavailable, at.mode, documents)
@@ -111,7 +117,7 @@ fn with_documents(
 fn decide(
     service: &Service,
     policy: &str,
-    headers: &HeaderMap,
+    (headers, client): (&HeaderMap, Option<IpAddr>),
     told: Option<&Told>,
     at: At,
 ) -> Result<Response<Body>, Unknown> {
@@ -125,7 +131,7 @@ fn decide(
         tracing::warn!(?policy, ?there_are, "the gate was asked by a policy that there is not");
         return misconfigured();
     };
-    let question = match question(headers, served) {
+    let question = match question(headers, client, served) {
         Ok(question) => question,
         Err(what) => {
             tracing::warn!("the gate was asked without {what}: see nginx/ask.conf");
@@ -141,6 +147,7 @@ fn decide(
         Verdict::Anonymous => counts.anonymous.inc(),
         Verdict::Allow(_) => counts.allow.inc(),
         Verdict::Deny(_) | Verdict::InsufficientScope(_) => counts.deny.inc(),
+        Verdict::Throttle(_) => service.metrics.decisions.with_label_values(&["throttled"]).inc(),
         Verdict::Unavailable => counts.unavailable.inc(),
         Verdict::Ask(look_up) => return Err(Unknown { look_up, is_known: false }),
         Verdict::AskAgain(look_up) => return Err(Unknown { look_up, is_known: true }),
@@ -155,7 +162,7 @@ pub async fn judge(service: &Arc<Service>, served: &Served, question: &Question<
     let mode = Mode::Strict;
     match gate.decide(&served.policy, question, None, now, mode) {
         Verdict::Ask(look_up) | Verdict::AskAgain(look_up) => {
-            match service.look_ups.find(service, look_up, mode).await {
+            match service.look_ups.find(service, look_up, true, mode).await {
                 Some(told) => gate.decide(&served.policy, question, Some(&told), now, mode),
                 None => Verdict::Unavailable,
             }
@@ -167,6 +174,7 @@ pub async fn judge(service: &Arc<Service>, served: &Served, question: &Question<
 /// What is asked; `None` where it is not the same in every view. The error names the header that is missing.
 fn question<'h>(
     headers: &'h HeaderMap,
+    client: Option<IpAddr>,
     served: &Served,
 ) -> Result<Option<Question<'h>>, &'static str> {
     let header = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
@@ -188,6 +196,7 @@ fn question<'h>(
         host: host.unwrap_or_default(),
         authorization: header(&AUTHORIZATION),
         preflight_for,
+        client,
     }))
 }
 
@@ -229,22 +238,32 @@ pub struct LookUps {
     begun: AtomicU64,
     spent: Cache<IpAddr, Arc<AtomicU64>>,
     most_misses: u32,
+    /// How many keys may be looked up at once, and wait for that.
+    room: Semaphore,
+    queue: Semaphore,
     counts: Counts,
 }
 
 /// Misses are counted over so many seconds.
 const WINDOW_SECONDS: i64 = 10;
+/// How many keys may wait to be looked up, for each that is.
+const QUEUE: usize = 64;
+/// How long a key may wait to be looked up: nginx waits three seconds for the verdict.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl LookUps {
-    /// One address may make `most_misses` look-ups in ten seconds.
+    /// One address may make `most_misses` look-ups in ten seconds; of keys, `at_once` are looked up at the
+    /// same time.
     #[must_use]
-    pub fn new(most_misses: u32, metrics: &crate::metrics::Metrics) -> Self {
+    pub fn new(most_misses: u32, at_once: usize, metrics: &crate::metrics::Metrics) -> Self {
         let count = |verdict| metrics.decisions.with_label_values(&[verdict]);
         Self {
             flights: Mutex::default(),
             begun: AtomicU64::new(0),
             spent: Cache::new(10_000),
             most_misses,
+            room: Semaphore::new(at_once),
+            queue: Semaphore::new(at_once.saturating_mul(QUEUE)),
             counts: Counts {
                 allow: count("allow"),
                 anonymous: count("anonymous"),
@@ -277,10 +296,17 @@ impl LookUps {
 
     /// Looks up; whoever asks for the same meanwhile waits for the same answer, unless that may be older
     /// than a change: one that was heard of since, or in strict mode any. `None`: the store did not answer.
-    async fn find(&self, service: &Arc<Service>, look_up: LookUp, mode: Mode) -> Option<Told> {
+    async fn find(
+        &self,
+        service: &Arc<Service>,
+        look_up: LookUp,
+        is_known: bool,
+        mode: Mode,
+    ) -> Option<Told> {
         let (id, what) = match &look_up {
             LookUp::Account(account) => (Digest::of(&account.get().to_be_bytes()), "account"),
             LookUp::ApiKey(key) => (key_digest(key.expose()), "api_key"),
+            LookUp::PersonalKey(digest) => (*digest.digest(), "api_key"),
         };
         let running = {
             let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
@@ -292,7 +318,7 @@ impl LookUps {
                 _ => {
                     service.metrics.look_ups.with_label_values(&[what]).inc();
                     let number = self.begun.fetch_add(1, Ordering::Relaxed);
-                    let running = begin(Arc::clone(service), look_up, id, number);
+                    let running = begin(Arc::clone(service), (look_up, is_known), id, number);
                     flights.insert(id, Flight { running: running.clone(), changes, number });
                     running
                 }
@@ -300,19 +326,40 @@ impl LookUps {
         };
         running.await
     }
+
+    /// Looks up, a key when its turn comes. `None`: it did not come soon, or the store did not answer.
+    /// One that is known, and looked up anew, does not wait behind made-up ones.
+    async fn in_turn(&self, service: &Service, look_up: LookUp, is_known: bool) -> Option<Told> {
+        let _turn = match look_up {
+            LookUp::Account(_) => None,
+            LookUp::ApiKey(_) | LookUp::PersonalKey(_) if is_known => None,
+            LookUp::ApiKey(_) | LookUp::PersonalKey(_) => {
+                let _place = self.queue.try_acquire().ok()?;
+                let turn = tokio::time::timeout(PATIENCE, self.room.acquire()).await;
+                Some(turn.ok()?.ok()?)
+            }
+        };
+        let told = look_up_now(&service.context, &service.gate, look_up).await;
+        told.inspect_err(|error| tracing::error!(%error, "the gate could not look up")).ok()
+    }
 }
 
 /// Begins a look-up in a task of its own: it ends and leaves the list even if nobody waits any more.
-fn begin(service: Arc<Service>, look_up: LookUp, id: Digest, number: u64) -> Running {
+fn begin(
+    service: Arc<Service>,
+    (look_up, is_known): (LookUp, bool),
+    id: Digest,
+    number: u64,
+) -> Running {
     let task = tokio::spawn(async move {
-        let told = look_up_now(&service.context, &service.gate, look_up).await;
+        let told = service.look_ups.in_turn(&service, look_up, is_known).await;
         let mut flights = service.look_ups.flights.lock().unwrap_or_else(PoisonError::into_inner);
         // Unless a later one has taken its place.
         if flights.get(&id).is_some_and(|flight| flight.number == number) {
             flights.remove(&id);
         }
         drop(flights);
-        told.inspect_err(|error| tracing::error!(%error, "the gate could not look up")).ok()
+        told
     });
     task.map(|told| told.ok().flatten()).boxed().shared()
 }
@@ -331,6 +378,19 @@ async fn look_up_now(context: &Context, gate: &Gate, look_up: LookUp) -> Result<
             };
             let owner = standing.principal.id;
             (owner, Some(standing), gate.memory.epoch_since(changes, owner))
+        }
+        LookUp::PersonalKey(digest) => {
+            let memory = &gate.memory;
+            let changes = memory.changes();
+            let Some(found) = personal_keys::in_force(context, &digest).await? else {
+                memory.remember_unknown_key(*digest.digest(), context.now());
+                return Ok(Told::UnknownKey);
+            };
+            let owner = found.owner.principal.id;
+            let epoch = memory.epoch_since(changes, owner);
+            let subject = memory.learn(owner, Some(found.owner), epoch, context.now());
+            let key = Key::new(found.terms, memory.usages.of(found.id));
+            return Ok(Told::Key(subject, Arc::new(key)));
         }
     };
     Ok(Told::Subject(gate.memory.learn(account, standing, epoch, context.now())))

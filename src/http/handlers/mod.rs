@@ -7,6 +7,7 @@ pub mod families;
 pub mod gate;
 pub mod oauth;
 pub mod pages;
+pub mod personal_keys;
 pub mod token;
 
 use http::header::COOKIE;
@@ -14,6 +15,7 @@ use http::{HeaderMap, Method};
 
 use crate::account::account::Account;
 use crate::dialect::Endpoint;
+use crate::flow::authenticate::UsedKey;
 use crate::flow::{Caller, Error, Refusal};
 use crate::token::credential::Denial;
 
@@ -27,6 +29,8 @@ pub struct Ask<'r> {
     pub id: Option<&'r str>,
     /// Who is signed in, if anybody is.
     pub caller: Option<Account>,
+    /// By which key of our own, if by one.
+    pub key: Option<UsedKey>,
     /// Where the request comes from.
     pub client: Caller,
     /// The request's headers.

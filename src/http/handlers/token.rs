@@ -186,7 +186,11 @@ pub async fn answer(
         | Endpoint::IntrospectToken
         | Endpoint::RevokeToken
         | Endpoint::KeySet
-        | Endpoint::ServerMetadata => {
+        | Endpoint::ServerMetadata
+        | Endpoint::ApiKeys
+        | Endpoint::ApiKeyById
+        | Endpoint::RotateApiKey
+        | Endpoint::UpgradeApiKey => {
             Err(Error::Fault(Fault::Broken("a layout of tokens has an endpoint of accounts")))
         }
     }

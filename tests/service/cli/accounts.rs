@@ -262,3 +262,104 @@ fn api_keys_are_made_listed_and_revoked() {
         assert_eq!(program.run(&["token", "revoke"]).code, 64, "what?");
     });
 }
+
+#[test]
+fn keys_of_our_own_are_made_listed_rotated_and_revoked() {
+    on_both(|program| {
+        program.user("aino");
+        let made = program.run(&[
+            "token",
+            "create",
+            "aino",
+            "--name",
+            "import",
+            "--scope",
+            "GET:/api/**",
+            "--scope",
+            "x",
+            "--network",
+            "192.0.2.0/24",
+            "--rate",
+            "60",
+            "--expires-in",
+            "90d",
+            "--json",
+        ]);
+        let made = made.json();
+        let key = made["key"].as_str().expect("is text").to_owned();
+        assert!(key.starts_with("avn_") && key.len() == 42, "{key}");
+        assert_eq!((&made["scope"], &made["rate"]), (&json!("x GET:/api/**"), &json!(60)));
+        let report = program.run(&["token", "inspect", &key, "--json"]).json();
+        assert_eq!((&report["accepted"], &report["key"]["name"]), (&json!(true), &json!("import")));
+        let plain =
+            program.run(&["token", "create", "aino", "--name", "x"]).good().trim().to_owned();
+        let classic = program.run(&["token", "create", "aino"]).good().trim().to_owned();
+        let report = program.run(&["token", "inspect", &classic, "--json"]).json();
+        assert_eq!(
+            (&report["accepted"], &report["key"]["kind"]),
+            (&json!(true), &json!("classic"))
+        );
+
+        let listed = program.run(&["token", "list", "--json"]);
+        assert!(!listed.out.contains(&key) && !listed.out.contains(&plain));
+        let kinds: Vec<_> = listed.json_lines().iter().map(|line| line["kind"].clone()).collect();
+        assert_eq!(kinds, ["classic", "own", "own"]);
+        let shown = program.run(&["token", "list"]).good().to_owned();
+        for part in [&key[..10], "scope x GET:/api/**", "from 192.0.2.0/24", "60/min", "\"import\""]
+        {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+
+        let next =
+            program.run(&["token", "rotate", &plain, "--overlap", "0s"]).good().trim().to_owned();
+        assert!(next.starts_with("avn_") && next != plain);
+        program.run(&["token", "rotate", &plain]).refused(1, "there is no such key");
+        program.run(&["token", "rotate", &classic]).refused(1, "avain token upgrade");
+        let report = program.run(&["token", "inspect", &plain]);
+        assert_eq!(report.code, 1);
+        assert!(report.out.ends_with("refused: it has expired\n"), "{}", report.out);
+        let upgraded = program.run(&["token", "upgrade", "aino"]).good().trim().to_owned();
+        assert!(upgraded.starts_with("avn_"), "{upgraded}");
+        program.run(&["token", "upgrade", "aino"]).refused(1, "no classic key");
+
+        let id = made["id"].to_string();
+        assert_eq!(program.run(&["token", "revoke", "--id", &id]).good(), "The key is revoked.\n");
+        program.run(&["token", "revoke", &key]).refused(1, "there is no such key");
+        let report = program.run(&["token", "inspect", &key]);
+        assert!(report.out.ends_with("refused: it was revoked\n"), "{}", report.out);
+        assert_eq!(
+            program.run(&["token", "revoke", "--user", "aino"]).good(),
+            "2 keys are revoked.\n"
+        );
+        for (wrong, code, why) in [
+            (vec!["token", "create", "aino", "--rate", "5"], 64, "needs a name"),
+            (
+                vec!["token", "create", "aino", "--name", "x", "--scope", "/api"],
+                64,
+                "write \"*:/api\"",
+            ),
+            (
+                vec!["token", "create", "aino", "--name", "x", "--network", "x"],
+                64,
+                "write 192.0.2.0/24",
+            ),
+            (vec!["token", "create", "aino", "--name", ""], 64, "--name: between 1 and 100"),
+            (vec!["token", "create", "eino", "--name", "x"], 1, "there is no account eino"),
+        ] {
+            program.run(&wrong).refused(code, why);
+        }
+        for garbage in ["avn_", &format!("{}x", &key[..41])] {
+            let report = program.run(&["token", "inspect", garbage]);
+            assert!(report.out.contains("cut off or mistyped"), "{}", report.out);
+        }
+    });
+}
+
+#[test]
+fn every_account_gets_a_classic_key_where_that_is_wanted() {
+    on_both(|program| {
+        let program = program.set("account.classic_keys", "on");
+        program.user("aino");
+        assert_eq!(program.run(&["token", "list", "--json"]).json()["username"], "aino");
+    });
+}

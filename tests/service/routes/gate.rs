@@ -2,8 +2,10 @@
 
 mod denials;
 mod looking_up;
+mod personal_keys;
 mod phantoms;
 mod policies;
+mod statements;
 
 use serde_json::{Value, json};
 

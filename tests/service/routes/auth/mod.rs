@@ -1,4 +1,5 @@
-//! `/auth`: the layout `harrastuspassi`.
+//! `/auth`: the layout `harrastuspassi`, and API keys.
 
+pub(crate) mod keys;
 mod sessions;
 mod token;
