@@ -466,4 +466,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

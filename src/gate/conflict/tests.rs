@@ -1,21 +1,5 @@
 use super::*;
-
-fn rule(
-    number: usize,
-    methods: &[&str],
-    paths: &[&str],
-    hosts: &[&str],
-    requirement: Requirement,
-) -> Rule {
-    let methods = methods.iter().map(|name| Methods::named(name).expect("is a method"));
-    Rule {
-        number,
-        methods: methods.reduce(Methods::and).unwrap_or(Methods::ANY),
-        paths: paths.iter().map(|text| Pattern::parse(text).expect("is a pattern")).collect(),
-        hosts: hosts.iter().map(|text| Host::parse(text).expect("is a host")).collect(),
-        requirement,
-    }
-}
+use crate::gate::policy::tests::rule;
 
 use Requirement::{Anonymous, Authenticated, Deny, Staff};
 

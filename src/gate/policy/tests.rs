@@ -16,7 +16,8 @@ fn scope(name: &str) -> Scope {
     Scope::new(name, "Bearer").unwrap_or_else(|| panic!("{name} is a scope"))
 }
 
-fn rule(
+/// A rule in short.
+pub(in crate::gate) fn rule(
     number: usize,
     methods: &[&str],
     paths: &[&str],
