@@ -79,6 +79,7 @@ impl Service {
             is_active,
             is_staff: false,
             is_superuser: false,
+            classic_key: None,
         };
         administer::create(&context.store, &Caller::default(), draft, context.now())
             .await

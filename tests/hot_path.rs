@@ -139,6 +139,7 @@ impl Running {
             is_active: true,
             is_staff: false,
             is_superuser: false,
+            classic_key: None,
         };
         let account =
             administer::create(&context.store, &Caller::default(), draft, context.now()).await;

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::account::account::{Account, AccountId};
+use crate::account::account::Account;
 use crate::account::hashing::Hashing;
 use crate::account::password::StoredPassword;
 use crate::account::rules;
@@ -19,10 +19,11 @@ use crate::base::secret::Secret;
 use crate::cli::{Failure, Tools, prompt, say, say_json};
 use crate::dialect::password_rules;
 use crate::flow::administer::{self, AccountDraft, Deleted};
-use crate::flow::{families, obtain_key};
+use crate::flow::families;
 use crate::settings::Settings;
 use crate::store::accounts::{self, Edit};
 use crate::token::claims::FamilyId;
+use crate::token::opaque::ClassicKey;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -245,21 +246,18 @@ pub(super) async fn createsuperuser(
         is_active: true,
         is_staff: true,
         is_superuser: true,
+        classic_key: classic_key(&tools),
     };
     let id = administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await;
-    give_classic_key(&tools, id.map_err(Failure::fault)?).await?;
+    id.map_err(Failure::fault)?;
     say(&format!("Superuser {username} created."))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the classic key of a new account, where the site wants every account to have one.
-async fn give_classic_key(tools: &Tools, account: AccountId) -> Result<(), Failure> {
-    if !tools.plan.settings().account.classic_keys {
-        return Ok(());
-    }
-    let (random, now) = (tools.random.as_ref(), tools.clock.now());
-    let key = obtain_key::key_of(&tools.store, &tools.caller, account, random, now).await;
-    key.map(drop).map_err(Failure::fault)
+/// The classic key of a new account, where the site wants every account to have one.
+fn classic_key(tools: &Tools) -> Option<ClassicKey> {
+    let wanted = tools.plan.settings().account.classic_keys;
+    wanted.then(|| ClassicKey::generate(tools.random.as_ref()))
 }
 
 pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<ExitCode, Failure> {
@@ -354,10 +352,10 @@ async fn create(
         is_active,
         is_staff,
         is_superuser,
+        classic_key: classic_key(tools),
     };
     let id = administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await;
     let id = id.map_err(Failure::fault)?;
-    give_classic_key(tools, id).await?;
     if json {
         say_json(&json!({ "id": id.get(), "username": name }))
     } else {
@@ -574,6 +572,7 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
             is_active: imported.is_active,
             is_staff: imported.is_staff,
             is_superuser: imported.is_superuser,
+            classic_key: classic_key(tools),
         };
         let verified = imported.email_verified.then(|| draft.email.clone());
         if unique_email
@@ -585,7 +584,6 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
         }
         match administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await {
             Ok(id) => {
-                give_classic_key(tools, id).await?;
                 if let Some(email) = verified {
                     administer::mark_verified(
                         &tools.store,

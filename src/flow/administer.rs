@@ -59,6 +59,8 @@ pub struct AccountDraft {
     pub is_staff: bool,
     /// Whether it may do everything.
     pub is_superuser: bool,
+    /// The classic key that it gets at once, where the site wants every account to have one.
+    pub classic_key: Option<ClassicKey>,
 }
 
 /// Makes an account.
@@ -97,6 +99,12 @@ pub async fn create(
     let created = audit::event(Event::AccountCreated, caller, now).about_id(id);
     let rank = rank(draft.is_staff, draft.is_superuser);
     created.detail("rank", rank).record(&mut tx).await?;
+    if let Some(key) = &draft.classic_key
+        && api_keys::create_in(&mut tx, key, id, now).await?
+    {
+        let created = audit::event(Event::ApiKeyCreated, caller, now).about_id(id);
+        created.detail("kind", "classic").record(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(id)
 }

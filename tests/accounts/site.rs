@@ -138,6 +138,7 @@ impl Site {
             is_active: true,
             is_staff,
             is_superuser,
+            classic_key: None,
         };
         let now = self.clock.now();
         let id = administer::create(&context.store, &Caller::default(), draft, now)

@@ -300,6 +300,7 @@ impl TestService {
             is_active: true,
             is_staff: false,
             is_superuser: false,
+            classic_key: None,
         };
         change(&mut draft);
         administer::create(self.store(), &Caller::default(), draft, self.now())
