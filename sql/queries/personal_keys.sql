@@ -2,7 +2,7 @@
 
 -- name: standing_of_owner
 SELECT u.id, u.username, u.is_active, u.is_staff, u.is_superuser, r.revoked_before_ms, f.id AS family,
-    k.id AS key_id, k.scope, k.networks, k.rate, k.expires_at
+    k.id AS key_id, k.scope, k.networks, k.rate, k.created_at, k.expires_at
 FROM personal_keys k
 JOIN auth_user u ON u.id = k.account_id
 LEFT JOIN account_revocations r ON r.account_id = u.id

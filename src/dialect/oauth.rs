@@ -22,6 +22,7 @@ use crate::dialect::{Answer, Dialect, Endpoint};
 use crate::flow::authenticate_client::ClientCredentials;
 use crate::flow::client_credentials::ClientToken;
 use crate::flow::introspect::{ActiveToken, Introspected};
+use crate::flow::personal_keys::KeyFacts;
 use crate::flow::{ClientRefusal, Refusal, RenewedTokens};
 use crate::token::claims::Kind;
 use crate::token::client::{ClientScopes, Grant};
@@ -257,15 +258,36 @@ impl OAuth {
         let body = match found {
             Introspected::Inactive => json!({ "active": false }),
             Introspected::Token(token) => self.active(token),
-            Introspected::Key(owner) => json!({
-                "active": true,
-                "token_type": "Token",
-                "sub": owner.id.to_string(),
-                "username": owner.username,
-                self.user_claim.as_str(): owner.id.to_string(),
-            }),
+            Introspected::Key(key) => self.active_key(key),
         };
         Answer::json(StatusCode::OK, body)
+    }
+
+    /// A key that says what it may (RFC 7662 2.2). Who asks is the one that sees where it is presented from:
+    /// networks and rate are for them to hold, and members of our own.
+    fn active_key(&self, key: &KeyFacts) -> Value {
+        let KeyFacts { owner, terms, created_at } = key;
+        let mut body = json!({
+            "active": true,
+            "token_type": "Token",
+            "sub": owner.id.to_string(),
+            "username": owner.username,
+            self.user_claim.as_str(): owner.id.to_string(),
+        });
+        let scope = terms.scopes.to_string();
+        let networks = terms.networks.to_string();
+        for (name, value) in [
+            ("scope", Some(scope).filter(|scope| !scope.is_empty()).map(Value::from)),
+            ("iat", created_at.map(|at| at.seconds().into())),
+            ("exp", terms.expires_at.map(|at| at.seconds().into())),
+            ("networks", Some(networks).filter(|list| !list.is_empty()).map(Value::from)),
+            ("rate", terms.rate.map(Value::from)),
+        ] {
+            if let Some(value) = value {
+                body[name] = value;
+            }
+        }
+        body
     }
 
     fn active(&self, token: &ActiveToken) -> Value {

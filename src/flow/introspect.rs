@@ -4,14 +4,15 @@
 use crate::account::account::AccountId;
 use crate::account::principal::Principal;
 use crate::base::digest::Digest;
-use crate::flow::authenticate::{owner_of_key, standing_of};
+use crate::flow::authenticate::standing_of;
 use crate::flow::authenticate_client::{ClientCredentials, authenticate_client};
+use crate::flow::personal_keys::{KeyFacts, identify};
 use crate::flow::{Caller, ClientRefusal, Context, Error, Refusal};
 use crate::store::{clients, refresh_families};
 use crate::token::claims::Kind;
 use crate::token::client::{ClientScopes, INTROSPECT};
 use crate::token::credential::{Credential, Denial};
-use crate::token::opaque::ClassicKey;
+use crate::token::personal;
 use crate::token::refresh;
 use crate::token::verify::{self, Flaw, Rejection, Scratch, Subject, VerifiedToken};
 
@@ -23,7 +24,7 @@ pub enum Introspected {
     /// A token that would be accepted now.
     Token(ActiveToken),
     /// An API key whose owner may act.
-    Key(Principal),
+    Key(KeyFacts),
 }
 
 /// A token that would be accepted now.
@@ -66,11 +67,15 @@ pub async fn may_introspect(
         Asker::Credential(Credential::None) => {
             return Err(Refusal::Client(ClientRefusal::Unauthenticated).into());
         }
+        Asker::Credential(Credential::Bearer(key)) if personal::is_claimed(key) => {
+            key_of(context, std::str::from_utf8(key).unwrap_or_default()).await?
+        }
         Asker::Credential(Credential::Bearer(token)) => token_of(context, token).await?,
         Asker::Credential(Credential::ApiKey(key)) => key_of(context, key).await?,
     };
     match found {
-        Introspected::Key(owner) if owner.is_staff => Ok(()),
+        // A key with narrow terms must not shed them here.
+        Introspected::Key(key) if key.owner.is_staff && !key.terms.are_narrow() => Ok(()),
         Introspected::Token(token) if token.kind == Kind::Access => match &token.client {
             // A client has its own scopes, whoever it acts as.
             Some(_) if token.scopes.has(INTROSPECT) => Ok(()),
@@ -96,12 +101,7 @@ pub async fn introspect(context: &Context, presented: &str) -> Result<Introspect
 }
 
 async fn key_of(context: &Context, presented: &str) -> Result<Introspected, Error> {
-    let Some(key) = ClassicKey::parse(presented) else { return Ok(Introspected::Inactive) };
-    let owner = owner_of_key(context, &key).await?.map(|standing| standing.principal);
-    Ok(match owner.filter(|owner| owner.is_active) {
-        Some(owner) => Introspected::Key(owner),
-        None => Introspected::Inactive,
-    })
+    Ok(identify(context, presented).await?.map_or(Introspected::Inactive, Introspected::Key))
 }
 
 async fn token_of(context: &Context, presented: &[u8]) -> Result<Introspected, Error> {

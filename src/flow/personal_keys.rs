@@ -8,13 +8,13 @@ use crate::account::principal::Principal;
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::flow::audit::{self, Event};
+use crate::flow::authenticate::owner_of_key;
 use crate::flow::{Caller, Context, Error};
 pub use crate::store::personal_keys::StoredKey;
 use crate::store::personal_keys::{self, KeyInForce, NewKey};
 use crate::store::{Store, StoreError, Tx, api_keys};
 use crate::token::opaque::ClassicKey;
 use crate::token::personal::{self, PersonalKey, PersonalKeyDigest, PersonalKeyId};
-use crate::token::scope::Scopes;
 use crate::token::terms::Terms;
 
 /// Characters of a name at most.
@@ -87,14 +87,10 @@ pub enum NotDone {
 pub struct KeyFacts {
     /// Its owner, who is switched on.
     pub owner: Principal,
-    /// What it may.
-    pub scopes: Scopes,
-    /// When it was made, where that is known.
+    /// What it may; for a classic key, everything that its owner may.
+    pub terms: Terms,
+    /// When it was made; `None` for a classic key.
     pub created_at: Option<Timestamp>,
-    /// When it ends.
-    pub expires_at: Option<Timestamp>,
-    /// Whether it may less than its owner in any way: by scopes, networks or rate.
-    pub is_narrow: bool,
 }
 
 impl Context {
@@ -225,6 +221,15 @@ impl Cabinet<'_> {
         revoked.record(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Takes back a key by itself, on behalf of its owner. `false` where there is no such key in force.
+    pub async fn revoke_presented(&self, presented: &PersonalKeyDigest) -> Result<bool, Error> {
+        let Some(key) = personal_keys::find_by_digest(self.store, presented).await? else {
+            return Ok(false);
+        };
+        let caller = self.caller.as_owner(key.account);
+        Cabinet { caller: &caller, ..*self }.revoke(key.account, key.id).await
     }
 
     /// Takes back the classic key of an account. `false` where it has none.
@@ -371,29 +376,13 @@ pub async fn identify(context: &Context, presented: &str) -> Result<Option<KeyFa
         let Some(digest) = PersonalKeyDigest::of_presented(presented.as_bytes()) else {
             return Ok(None);
         };
-        let Some(key) = personal_keys::find_by_digest(&context.store, &digest).await? else {
-            return Ok(None);
-        };
-        let Some(in_force) = in_force(context, &digest).await? else { return Ok(None) };
-        KeyFacts {
-            owner: in_force.owner.principal,
-            is_narrow: in_force.terms.are_narrow(),
-            scopes: in_force.terms.scopes,
-            created_at: Some(key.created_at),
-            expires_at: in_force.terms.expires_at,
-        }
+        let Some(key) = in_force(context, &digest).await? else { return Ok(None) };
+        let (owner, created_at) = (key.owner.principal, Some(key.created_at));
+        KeyFacts { owner, terms: key.terms, created_at }
     } else {
         let Some(key) = ClassicKey::parse(presented) else { return Ok(None) };
-        let Some(owner) = crate::flow::authenticate::owner_of_key(context, &key).await? else {
-            return Ok(None);
-        };
-        KeyFacts {
-            owner: owner.principal,
-            scopes: Scopes::default(),
-            created_at: None,
-            expires_at: None,
-            is_narrow: false,
-        }
+        let Some(owner) = owner_of_key(context, &key).await? else { return Ok(None) };
+        KeyFacts { owner: owner.principal, terms: Terms::default(), created_at: None }
     };
     Ok(Some(facts).filter(|facts| facts.owner.is_active))
 }

@@ -10,6 +10,7 @@ use crate::store::{api_keys, clients};
 use crate::token::claims::Kind;
 use crate::token::client::AuthenticatedClient;
 use crate::token::opaque::ClassicKey;
+use crate::token::personal::PersonalKeyDigest;
 use crate::token::refresh::Standing;
 use crate::token::verify::{self, Rejection, Scratch, Subject, VerifiedToken};
 
@@ -52,7 +53,7 @@ pub async fn revoke_refresh_token(
 }
 
 /// Takes back whatever `presented` is. A refresh token ends its family, and so does an access token, since it
-/// ends with that; an API key is deleted; a token of a client ends, if that client asks. Holding it is enough
+/// ends with that; an API key ends; a token of a client ends, if that client asks. Holding it is enough
 /// for all others. What is no token, or no longer one, is no error (RFC 7009 2.2).
 pub async fn revoke_token(
     context: &Context,
@@ -61,6 +62,10 @@ pub async fn revoke_token(
     client: Option<&AuthenticatedClient>,
     presented: &str,
 ) -> Result<(), Error> {
+    if let Some(digest) = PersonalKeyDigest::of_presented(presented.as_bytes()) {
+        context.cabinet(caller).revoke_presented(&digest).await?;
+        return Ok(());
+    }
     if let Some(key) = ClassicKey::parse(presented) {
         return revoke_api_key(context, caller, &key).await;
     }

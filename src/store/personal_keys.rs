@@ -58,6 +58,8 @@ pub struct KeyInForce {
     pub id: PersonalKeyId,
     /// What it may.
     pub terms: Terms,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// How its owner stands.
     pub owner: Standing,
 }
@@ -74,9 +76,9 @@ pub async fn in_force(
     let rows = store.read("personal_keys.standing_of_owner", &params).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let id = PersonalKeyId::new(first.int("key_id")?);
-    let terms = terms(first)?;
+    let (terms, created_at) = (terms(first)?, first.seconds("created_at")?);
     let owner = accounts::read_standing(&rows)?;
-    Ok(owner.map(|owner| KeyInForce { id, terms, owner }))
+    Ok(owner.map(|owner| KeyInForce { id, terms, created_at, owner }))
 }
 
 /// The key with this id, in force or not.

@@ -1,5 +1,7 @@
 //! The OAuth standards, as resource servers and programs ask.
 
+mod personal_keys;
+
 use std::time::Duration;
 
 use avain::base::encode::{base64url, unbase64url_vec};
