@@ -34,6 +34,9 @@ pub(super) struct ExplainArgs {
     /// left out
     #[arg(long = "as", value_name = "NAME|TOKEN")]
     caller: Option<String>,
+    /// The method that a browser's preflight announces (`Access-Control-Request-Method`); the method is OPTIONS then
+    #[arg(long, value_name = "METHOD", conflicts_with = "caller")]
+    announces: Option<String>,
     /// The policy; the default one where this is left out
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     policy: String,
@@ -50,6 +53,9 @@ pub(super) async fn explain(settings: Settings, args: ExplainArgs) -> Result<Exi
         let why = format!("there is no policy {}; there are {}", args.policy, names.join(", "));
         return Err(Failure::usage(why));
     };
+    if args.announces.is_some() && args.method != "OPTIONS" {
+        return Err(Failure::usage("--announces goes with OPTIONS: nothing else is a preflight"));
+    }
     let (host, target) = split(&args.url)?;
     let prefix = plan.settings().tokens.prefix.clone();
     let caller = args.caller.as_deref().map(|text| Presented::read(text, &prefix));
@@ -58,7 +64,7 @@ pub(super) async fn explain(settings: Settings, args: ExplainArgs) -> Result<Exi
         uri: target.as_bytes(),
         host: host.as_bytes(),
         authorization: None,
-        preflight_for: None,
+        preflight_for: args.announces.as_deref().map(str::as_bytes),
         client: None,
     };
     let outcome = match &caller {
@@ -127,12 +133,16 @@ struct Outcome {
 /// What the gate would say to somebody whose credential is good.
 fn by_account(served: &Served, question: &Question<'_>, caller: Caller<'_>) -> Outcome {
     let mut room = path::Room::default();
-    let judged = path::read(question.uri, &mut room)
-        .map_or(&Requirement::Deny, |path| {
-            served.policy.requirement(question.method, question.host, &path)
-        })
-        .judge(caller);
-    let (status, why) = match judged {
+    let requirement = path::read(question.uri, &mut room).map_or(&Requirement::Deny, |path| {
+        served.policy.requirement(judged_by(question), question.host, &path)
+    });
+    if question.preflight().is_some() && *requirement != Requirement::Deny {
+        let caller = "a browser, on behalf of a page".to_owned();
+        let why =
+            "a preflight passes where somebody may make the request that it announces".to_owned();
+        return Outcome { caller, passes: true, status: 204, why };
+    }
+    let (status, why) = match requirement.judge(caller) {
         Ok(()) => (204, "it passes".to_owned()),
         Err(Unmet::NoAccount) => (401, "an account is needed".to_owned()),
         Err(Unmet::NoScope(scope)) => {
@@ -146,6 +156,11 @@ fn by_account(served: &Served, question: &Question<'_>, caller: Caller<'_>) -> O
         Caller::Account { is_staff: false, .. } => "an account that is not staff",
     };
     Outcome { caller: caller.to_owned(), passes: status == 204, status, why }
+}
+
+/// The method by which rules are chosen.
+fn judged_by<'q>(question: &Question<'q>) -> &'q [u8] {
+    question.preflight().unwrap_or(question.method)
 }
 
 async fn ask_as(
@@ -243,7 +258,7 @@ impl Report<'_> {
     }
 
     fn rules(&self, path: &Path<'_>) -> Vec<String> {
-        let (policy, method) = (&self.served.policy, Methods::of(self.question.method));
+        let (policy, method) = (&self.served.policy, Methods::of(judged_by(self.question)));
         let mut lines = Vec::new();
         for rule in policy.rules() {
             let judged = rule.matches(method, self.question.host, path.decoded);
@@ -264,7 +279,7 @@ impl Report<'_> {
             };
             lines.push(format!("path     {view}: {found}"));
         }
-        let asked = policy.requirement(self.question.method, self.question.host, path);
+        let asked = policy.requirement(judged_by(self.question), self.question.host, path);
         let differ = views(path).any(|view| match policy.find(method, self.question.host, view) {
             Found::Rule(rule) => rule.requirement != *asked,
             Found::NoRoot | Found::NoRule => *asked != Requirement::Deny,
@@ -278,7 +293,7 @@ impl Report<'_> {
     fn json(&self) -> Value {
         let shown = String::from_utf8_lossy;
         let (policy, question) = (&self.served.policy, self.question);
-        let method = Methods::of(question.method);
+        let method = Methods::of(judged_by(question));
         let mut room = path::Room::default();
         let path = path::read(question.uri, &mut room).ok();
         let rules = policy.rules().iter().map(|rule| {
@@ -293,7 +308,7 @@ impl Report<'_> {
                 "because": judged.and_then(Result::err).map(mismatch),
             })
         });
-        let asked = path.map(|path| policy.requirement(question.method, question.host, &path));
+        let asked = path.map(|path| policy.requirement(judged_by(question), question.host, &path));
         json!({
             "policy": self.served.name,
             "method": shown(question.method),

@@ -45,9 +45,11 @@ pub struct Question<'r> {
 }
 
 impl<'r> Question<'r> {
-    /// The method that is announced, if this is a preflight.
-    fn preflight(&self) -> Option<&'r [u8]> {
-        self.preflight_for.filter(|_| self.method == b"OPTIONS")
+    /// The method that is announced, if this is a preflight: one carries no credential, not even a kind that
+    /// does not count here (Fetch Standard, CORS-preflight fetch).
+    #[must_use]
+    pub fn preflight(&self) -> Option<&'r [u8]> {
+        self.preflight_for.filter(|_| self.method == b"OPTIONS" && self.authorization.is_none())
     }
 }
 
@@ -163,9 +165,8 @@ impl Gate {
             return Verdict::Deny(Denial::Forbidden);
         };
         let credential = self.schemes.read(question.authorization);
-        if let (Ok(Credential::None), Some(method)) = (&credential, question.preflight()) {
-            // It carries no credential by its nature (Fetch Standard, CORS-preflight fetch): it passes where
-            // somebody may make the request that it announces.
+        if let Some(method) = question.preflight() {
+            // It passes where somebody may make the request that it announces.
             return match policy.requirement(method, question.host, &path) {
                 Requirement::Deny => Verdict::Deny(Denial::Forbidden),
                 _ => Verdict::Anonymous,

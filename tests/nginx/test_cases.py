@@ -85,12 +85,15 @@ class Case:
             self.headers += [("X-Original-Method", "GET"), ("X-Original-URI", "/api/v1/hobbies/"), ("X-HTTP-Method-Override", "GET")]
         if chance.random() < 0.2:
             self.headers += [("X-Forwarded-For", "6.6.6.6"), ("X-Real-IP", "6.6.6.6"), ("X-Request-ID", "evil")]
+        self.is_preflight = False
         if chance.random() < 0.15:
-            self.headers += [("Origin", chance.choice((UI, "https://stranger.example"))), ("Access-Control-Request-Method", "POST")]
+            origin = chance.choice((UI, "https://stranger.example"))
+            self.headers += [("Origin", origin), ("Access-Control-Request-Method", "POST")]
+            self.is_preflight = self.method == "OPTIONS" and self.authorization is None
         self.body = b"name=x" if self.method not in SAFE and chance.random() < 0.5 else None
 
     def is_answered_by_nginx(self):
-        """Whether it is a preflight."""
+        """Whether nginx itself tells a front end that it may ask."""
         return self.method == "OPTIONS" and ("Origin", UI) in self.headers
 
     def __str__(self):
@@ -195,14 +198,15 @@ class Run:
         self.wrong.append(f"{self.policy}: {case}: {what}")
 
     def may_arrive(self, case, request):
-        """Whether the policy lets this through, read as the backend reads it: decoded, with `api/` found anywhere."""
+        """Whether the policy lets this through, read as the backend reads it: decoded, with `api/` found anywhere. A preflight
+        passes wherever somebody may make the request that it announces."""
         path = "/" + urllib.parse.unquote(request["path"], "latin-1")[1:]
         if "api/" not in path and path not in ("/api", "/mobile-api"):
             return path.startswith(OPEN)
         rest = next((path[len(root):] for root in ROOTS if path.startswith(root)), None)
         if rest is None or "api/" in rest or ODD.search(rest):
             return False
-        return self.permits(case.who, request["method"])
+        return case.is_preflight or self.permits(case.who, request["method"])
 
     def permits(self, who, method):
         if who == "nobody":
@@ -211,7 +215,7 @@ class Run:
 
     def must_arrive(self, case):
         return (case.path in PLAIN and case.method not in ("TRACE", "get") and not case.is_answered_by_nginx()
-                and self.permits(case.who, case.method))
+                and (case.is_preflight or self.permits(case.who, case.method)))
 
     def is_rightful(self, case, request, authorization):
         """Whether the backend got the token that avain made, exactly where somebody asked for something protected."""

@@ -197,6 +197,12 @@ fn a_verdict_is_explained_rule_by_rule() {
         (vec!["GET", "/api/%76%31/events/"], 2, "its views meet different rules: denied"),
         (vec!["GET", "/api//v1/"], 2, "denied before any rule is asked"),
         (vec!["GET", "/mobile-api/x", "--policy", "open"], 0, "policy   open"),
+        (
+            vec!["OPTIONS", "/api/v1/events/", "--announces", "POST"],
+            0,
+            "allow: a preflight passes where somebody may make the request",
+        ),
+        (vec!["OPTIONS", "/api/v2/", "--announces", "POST"], 2, "deny: it is not allowed (403)"),
     ] {
         let ran = explain(&arguments);
         assert_eq!(ran.code, code, "{arguments:?}: {}{}", ran.out, ran.err);
@@ -206,6 +212,7 @@ fn a_verdict_is_explained_rule_by_rule() {
         .refused(64, "there is no policy x; there are read-only");
     explain(&["GET", "api/v1"])
         .refused(64, "`api/v1` is no address: write /path or https://host/path");
+    explain(&["GET", "/", "--announces", "POST"]).refused(64, "--announces goes with OPTIONS");
     explain(&["GET", "/api/v1/", "--as", "leo"]).refused(1, "there is no account leo");
 
     let ran = explain(&["GET", "/api/v1/events/", "--json"]);

@@ -201,6 +201,13 @@ fn a_preflight_passes_only_if_it_is_one() {
                 "/api/v1/",
                 401,
             ),
+            // Not even a credential that does not count here: a browser sends none.
+            (
+                "OPTIONS",
+                vec![origin, announced("POST"), ("Authorization", "Basic bWlhOm1pYQ==")],
+                "/api/v1/",
+                401,
+            ),
         ] {
             let mut request = gate_request(method, uri, "");
             for (name, value) in &headers {
