@@ -111,7 +111,8 @@ fn all_connections_killed_are_replaced() {
     block_on(async {
         let (service, beside) = listening().await;
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+              AND backend_type = 'client backend'";
         for round in 0..5 {
             let met = met(&service, &format!("aino-{round}")).await;
             beside.query(kill, &[]).await.expect("it runs");

@@ -26,14 +26,14 @@ async fn fill_pool(store: &Store, connections: usize) {
 async fn connections(database: &Database, state: &str) -> usize {
     let sql = format!(
         "SELECT query FROM pg_stat_activity WHERE datname = current_database() \
-         AND pid <> pg_backend_pid() AND state LIKE '{state}'"
+         AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state LIKE '{state}'"
     );
     database.texts(&sql).await.len()
 }
 
 async fn terminate_all(database: &Database) {
     let sql = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
     database.texts(sql).await;
 }
 
