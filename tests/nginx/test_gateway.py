@@ -252,6 +252,103 @@ class Credentials(GatewayCase):
         self.assertEqual(self.arrived()[-1]["user"], "mia")
 
 
+class PersonalKeys(GatewayCase):
+    """API keys of avain's own: nothing that their terms exclude reaches the backend."""
+
+    @classmethod
+    def start(cls, **more):
+        super().start(**more)
+        cls.owner = [("Authorization", "Bearer " + cls.access_token("mia")), ("Content-Type", "application/json")]
+
+    def make(self, path="/auth/keys/", **wish):
+        """A new key, as avain tells of it."""
+        reply = self.send("POST", path, self.owner, json.dumps(wish).encode())
+        self.assertEqual(reply.status, 201, reply.body)
+        return reply.json()
+
+    def ask(self, key, method="GET", path=HOBBIES, headers=(), scheme="Token"):
+        return self.send(method, path, [("Authorization", f"{scheme} {key['key']}"), ("Content-Type", "application/json"), *headers],
+                         b'{"name":"Judo"}' if method == "POST" else None)
+
+    def refused_soon(self, key):
+        wait_until(lambda: self.ask(key).status == 401, "the refusal of a key that has ended", 5)
+        with self.part(what="ended"):
+            self.assert_refused(self.ask(key), 401)
+
+    def test_one_without_terms_passes_as_its_owner(self):
+        key = self.make(name="whole")
+        for scheme in ("Token", "Bearer"):
+            for method, status in (("GET", 200), ("POST", 201)):
+                with self.part(scheme=scheme, method=method):
+                    self.assertEqual(self.ask(key, method, scheme=scheme).status, status)
+                    self.assertNotIn(key["key"], json.dumps(self.last()))
+                    self.assertEqual(self.arrived()[-1]["user"], "mia")
+
+    def test_scopes_are_methods_and_whole_paths(self):
+        key = self.make(name="reader", scope="GET:/api/v1/hobbies/* GET:/api/v1/hobbies POST:/api/v1/benefits/**")
+        self.assertEqual(self.ask(key).status, 200)
+        for method, path in (("POST", HOBBIES), ("DELETE", HOBBIES + "1/"), ("GET", "/api/v1/benefits/"),
+                             ("GET", HOBBIES + "1/further/"), ("GET", "/mobile-api/v1/hobbies/"), ("GET", "/api/v1/x/..%2fhobbies/"),
+                             ("GET", "/auth/keys/"), ("DELETE", f"/auth/keys/{key['id']}")):
+            with self.part(method=method, path=path):
+                self.assert_refused(self.ask(key, method, path), 403)
+
+    def test_networks_are_those_of_the_connection(self):
+        self.assertEqual(self.ask(self.make(name="near", networks="127.0.0.0/8")).status, 200)
+        far = self.make(name="far", networks="192.0.2.0/24")
+        made_up = [(name, "192.0.2.1") for name in ("X-Real-IP", "X-Forwarded-For", "X-Client-IP", "True-Client-IP")]
+        for headers in ((), made_up):
+            with self.part(headers=len(headers)):
+                self.assert_refused(self.ask(far, headers=headers), 403)
+
+    def test_a_rate_is_answered_with_when_to_come_again(self):
+        key = self.make(name="slow", rate=3)
+        self.assertEqual([self.ask(key).status for _ in range(3)], [200] * 3)
+        with self.part(what="the fourth"):
+            reply = self.ask(key, headers=[("Origin", UI)])
+            self.assert_refused(reply, 429)
+            self.assertIn(int(reply.one("Retry-After")), range(1, 21))
+            self.assertEqual(reply.one("Access-Control-Allow-Origin"), UI)
+        self.assertEqual(self.ask(self.make(name="another")).status, 200)
+
+    def test_one_that_is_taken_back(self):
+        by_owner, by_holder, by_operator, bystander = (self.make(name=name) for name in "abcd")
+        for key in (by_owner, by_holder, by_operator, bystander):
+            self.assertEqual(self.ask(key).status, 200)
+        self.assertEqual(self.send("DELETE", f"/auth/keys/{by_owner['id']}", self.owner).status, 204)
+        form = [("Content-Type", "application/x-www-form-urlencoded")]
+        self.assertEqual(self.send("POST", "/oauth/revoke", form, b"token=" + by_holder["key"].encode()).status, 200)
+        self.stack.cli("token", "revoke", "--id", str(by_operator["id"]))
+        for key in (by_owner, by_holder, by_operator):
+            self.refused_soon(key)
+        self.assertEqual(self.ask(bystander).status, 200)
+
+    def test_one_that_another_replaces(self):
+        for overlap in (60, 0):
+            old = self.make(name="old", scope="GET:/api/**")
+            self.assertEqual(self.ask(old).status, 200)
+            new = self.make(f"/auth/keys/{old['id']}/rotate", overlap=overlap)
+            self.assertEqual(self.ask(new).status, 200)
+            with self.part(what="the terms stay"):
+                self.assert_refused(self.ask(new, "POST"), 403)
+            if overlap:
+                self.assertEqual(self.ask(old).status, 200, "both work until everybody knows the new one")
+            else:
+                self.refused_soon(old)
+
+    def test_one_that_ends(self):
+        key = self.make(name="short", expires_in=2)
+        self.assertEqual(self.ask(key).status, 200)
+        self.refused_soon(key)
+
+    def test_garbage(self):
+        key = self.make(name="x")["key"]
+        for odd in ("avn_", key[:-1], key + "x", key.swapcase(), key[:-1] + ("a" if key[-1] != "a" else "b")):
+            for scheme in ("Token", "Bearer"):
+                with self.part(odd=odd[-8:], scheme=scheme):
+                    self.assert_refused(self.ask({"key": odd}, scheme=scheme), 401)
+
+
 class Paths(GatewayCase):
     @classmethod
     def start(cls, **more):
