@@ -21,6 +21,10 @@ RETURNING key;
 SELECT t.key, t.created, u.id, u.username FROM authtoken_token t JOIN auth_user u ON u.id = t.user_id
 WHERE u.id > $1 ORDER BY u.id LIMIT $2;
 
+-- name: count_of_staff
+SELECT count(*) AS staff FROM authtoken_token t JOIN auth_user u ON u.id = t.user_id
+WHERE u.is_active AND (u.is_staff OR u.is_superuser);
+
 -- name: delete
 DELETE FROM authtoken_token WHERE key = $1 RETURNING user_id;
 

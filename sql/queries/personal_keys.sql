@@ -43,6 +43,10 @@ ORDER BY k.account_id, k.id;
 SELECT count(*) AS live FROM personal_keys
 WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > $2);
 
+-- name: count_longer_lived
+SELECT count(*) AS keys FROM personal_keys
+WHERE (expires_at IS NULL OR expires_at > $1) AND (expires_at IS NULL OR expires_at - created_at > $2);
+
 -- name: create
 INSERT INTO personal_keys (digest, account_id, name, beginning, scope, networks, rate, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

@@ -14,7 +14,9 @@ use crate::settings::Settings;
 use crate::store::accounts::Owner;
 use crate::store::migrate::{self, Status};
 use crate::store::options::EngineKind;
-use crate::store::{Store, StoreError, accounts, changes, signing_keys, triggers};
+use crate::store::{
+    Store, StoreError, accounts, api_keys, changes, personal_keys, signing_keys, triggers,
+};
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -117,6 +119,9 @@ async fn ask_database(plan: &Plan, warnings: &mut Vec<String>) -> Result<(), Sta
     look_at_emails(plan, &store, warnings)
         .await
         .map_err(|error| StartError::Fault(format!("database: {error}")))?;
+    look_at_api_keys(plan, &store, warnings)
+        .await
+        .map_err(|error| StartError::Fault(format!("database: {error}")))?;
     let stored = signing_keys::all(&store).await;
     let stored = stored.map_err(|error| StartError::Fault(format!("database: {error}")))?;
     if !stored.is_empty() && plan.ensure_master_key().is_ok() {
@@ -152,6 +157,31 @@ async fn look_at_emails(
             "account.email_login: {absent} accounts with a password have no address and cannot sign in; give \
              them one (`avain user edit NAME --email …`)"
         ));
+    }
+    Ok(())
+}
+
+/// API keys that are worth more to whoever finds them than they need to be.
+async fn look_at_api_keys(
+    plan: &Plan,
+    store: &Store,
+    warnings: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let classic = api_keys::count_of_staff(store).await?;
+    if classic > 0 {
+        warnings.push(format!(
+            "api_keys: {classic} accounts of staff have a classic key, which never ends and can be read in the \
+             database; give them a key of our own (`avain token upgrade NAME`)"
+        ));
+    }
+    if let Some(longest) = plan.key_rules().longest_life {
+        let older = personal_keys::count_longer_lived(store, longest, SystemClock.now()).await?;
+        if older > 0 {
+            warnings.push(format!(
+                "api_keys.longest_life: {older} keys from before live longer; rotate them or take them back \
+                 (`avain token list`)"
+            ));
+        }
     }
     Ok(())
 }

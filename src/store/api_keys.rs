@@ -73,6 +73,12 @@ pub async fn page_after(
     listed.collect()
 }
 
+/// How many accounts of staff and superusers have a key.
+pub async fn count_of_staff(store: &Store) -> Result<i64, StoreError> {
+    let rows = store.read("api_keys.count_of_staff", &[]).await?;
+    rows.first().map_or(Ok(0), |row| row.int("staff"))
+}
+
 /// Part of a transaction: takes a key back. Gives whose it was.
 pub async fn delete_in(
     tx: &mut Tx,

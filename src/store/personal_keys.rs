@@ -1,6 +1,7 @@
 //! API keys of our own: digests, and the terms that they are used on.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
@@ -121,6 +122,18 @@ pub async fn count_live(
     let params = [account.get().into(), now.seconds().into()];
     let rows = tx.run("personal_keys.count_live", &params).await?;
     rows.first().map_or(Ok(0), |row| row.int("live"))
+}
+
+/// How many keys in force were made for longer than `longest`.
+pub async fn count_longer_lived(
+    store: &Store,
+    longest: Duration,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let longest = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
+    let params = [now.seconds().into(), longest.into()];
+    let rows = store.read("personal_keys.count_longer_lived", &params).await?;
+    rows.first().map_or(Ok(0), |row| row.int("keys"))
 }
 
 /// Part of a transaction: keeps a new key. Nobody needs to hear of it: no memory can hold what it did not

@@ -203,6 +203,35 @@ fn check_asks_the_database() {
 }
 
 #[test]
+fn check_warns_of_keys_that_are_worth_more_than_they_need_to_be() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let program = Program::new(engine);
+        for (name, options) in
+            [("aino", &[][..]), ("chief", &["--staff"]), ("root", &["--superuser"])]
+        {
+            let create = ["user", "create", name, "--password-stdin", "--force"];
+            program.run_with(&[&create, options].concat(), "password\n").good();
+            program.run(&["token", "create", name]).good();
+        }
+        let warnings = |settings: &[&str]| {
+            program.run(&[&["check", "--json"], settings].concat()).json()["warnings"].to_string()
+        };
+        assert!(warnings(&[]).contains("api_keys: 2 accounts of staff have a classic key"));
+        for name in ["chief", "root"] {
+            program.run(&["token", "upgrade", name, "--expires-in", "30d"]).good();
+        }
+        program.run(&["token", "create", "aino", "--name", "x", "--expires-in", "90d"]).good();
+        program.run(&["token", "create", "aino", "--name", "y"]).good();
+        assert!(!warnings(&[]).contains("api_keys"));
+        assert!(!warnings(&["--set=api_keys.longest_life=0"]).contains("api_keys"));
+        let bounded = warnings(&["--set=api_keys.longest_life=90d"]);
+        assert!(bounded.contains("api_keys.longest_life: 1 keys from before"), "{bounded}");
+        let bounded = warnings(&["--set=api_keys.longest_life=89d"]);
+        assert!(bounded.contains("api_keys.longest_life: 2 keys from before"), "{bounded}");
+    }
+}
+
+#[test]
 fn an_unreachable_database_is_one_clear_line() {
     let away = "--set=database.url=postgresql://user:pw@127.0.0.1:1/db";
     let missing = "--set=database.url=sqlite:/nonexistent/avain.db";
