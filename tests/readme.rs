@@ -181,8 +181,9 @@ fn endpoints() -> String {
     }
     for row in routes::PAGES {
         let (name, mount) = match row.mount {
-            PageMount::Account => ("mount", "/accounts"),
-            PageMount::Administration => ("administration", "/sysadmin"),
+            PageMount::Account => ("pages.mount", "/accounts"),
+            PageMount::Administration => ("pages.administration", "/sysadmin"),
+            PageMount::Metax => ("metax", "/v3"),
         };
         let (what, methods) = about_page(row.page);
         let path = format!("{mount}{}", row.path);
@@ -191,7 +192,7 @@ fn endpoints() -> String {
             Audience::SignedIn => "a page; 302 to the sign-in",
             Audience::Staff => "a page; 302 to the sign-in of the administration",
         };
-        let _ = writeln!(out, "| `pages.{name}` | {methods} | `{path}` | {what} | {answers} |");
+        let _ = writeln!(out, "| `{name}` | {methods} | `{path}` | {what} | {answers} |");
     }
     out += "| – | GET | `/gate`, `/gate/{policy}` | for nginx's `auth_request`: may this request pass? | 204, 401, 403, 429, 503, always \
         without a body; 400: nginx is set up wrongly |\n";
@@ -215,6 +216,9 @@ fn about_page(page: Page) -> (&'static str, &'static str) {
         Page::Email => ("another mail address", form),
         Page::Password => ("another password; ends all other sessions and all tokens", form),
         Page::Devices => ("where one is signed in, and ending that", form),
+        Page::ApiKeys => ("one's API keys, the classic one too: making and taking back", form),
+        Page::ApiKey => ("one of them: its name and terms, replacing it, taking it back", form),
+        Page::BearerTokens => ("bearer tokens for scripts: API keys with a name and an end", form),
         Page::Acting => ("acting as somebody else, where `sessions.acting` is on", form),
         Page::ActingEnd => ("ceasing to", "POST"),
         Page::Language => ("another language", "POST"),

@@ -34,6 +34,7 @@ pub(super) struct PagePlan {
 impl Judge<'_> {
     pub(super) fn pages(&mut self, settings: &Settings, site: &str) -> PagePlan {
         let pages = &settings.pages;
+        let metax = settings.layout("metax").filter(|layout| layout.enabled);
         let mounts = PageMounts {
             account: self.mount("pages.mount", &pages.mount),
             administration: pages
@@ -41,6 +42,7 @@ impl Judge<'_> {
                 .0
                 .as_ref()
                 .map(|mount| self.mount("pages.administration", mount)),
+            metax: metax.map(|layout| layout.mount.trim_end_matches('/').to_owned()),
         };
         let colour = Colour::parse(&pages.colour).unwrap_or_else(|| {
             let colour = &pages.colour;

@@ -1,7 +1,9 @@
 //! The policies in force: nginx asks `/gate` for the default one and `/gate/NAME` for any of them.
 
+use std::collections::BTreeSet;
+
 use crate::gate::answer::Documents;
-use crate::gate::policy::Policy;
+use crate::gate::policy::{Policy, Requirement};
 
 /// A policy as it is served.
 #[derive(Debug)]
@@ -48,5 +50,16 @@ impl Policies {
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.iter().map(|served| served.name.as_str())
+    }
+
+    /// The scopes that rules ask for, each once and in order.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<&str> {
+        let rules = self.all.iter().flat_map(|served| served.policy.rules());
+        let asked = rules.filter_map(|rule| match &rule.requirement {
+            Requirement::Scope(scope) => Some(scope.name()),
+            _ => None,
+        });
+        asked.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }

@@ -85,6 +85,8 @@ pub struct PageMounts {
     pub account: String,
     /// The administration; `None`: not served.
     pub administration: Option<String>,
+    /// The layout `metax`, which has a page; `None`: not served.
+    pub metax: Option<String>,
 }
 
 impl PageMounts {
@@ -94,6 +96,7 @@ impl PageMounts {
         match mount {
             PageMount::Account => Some(&self.account),
             PageMount::Administration => self.administration.as_deref(),
+            PageMount::Metax => self.metax.as_deref(),
         }
     }
 }
@@ -179,6 +182,7 @@ impl Router {
                 let name = match row.mount {
                     PageMount::Account => "pages.mount",
                     PageMount::Administration => "pages.administration",
+                    PageMount::Metax => "layouts.metax.mount",
                 };
                 wrong.push(format!("{name}: {path} is served already, or is no path; move it"));
             }

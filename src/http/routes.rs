@@ -259,6 +259,8 @@ pub enum PageMount {
     Account,
     /// `pages.administration`.
     Administration,
+    /// `layouts.metax.mount`, where that layout is on.
+    Metax,
 }
 
 /// Who may see a page.
@@ -290,7 +292,7 @@ const fn page(mount: PageMount, path: &'static str, page: Page, audience: Audien
 }
 
 use Audience::{Anybody, SignedIn as Member, Staff};
-use PageMount::{Account, Administration};
+use PageMount::{Account, Administration, Metax};
 
 /// All pages. Paths are Django's where it has them (`django.contrib.auth.urls`, `admin.site.urls`).
 pub const PAGES: &[PageRow] = &[
@@ -300,6 +302,8 @@ pub const PAGES: &[PageRow] = &[
     page(Account, "/email", Page::Email, Member),
     page(Account, "/password_change", Page::Password, Member),
     page(Account, "/devices", Page::Devices, Member),
+    page(Account, "/keys", Page::ApiKeys, Member),
+    page(Account, "/keys/{id}", Page::ApiKey, Member),
     page(Account, "/acting", Page::Acting, Member),
     page(Account, "/acting/end", Page::ActingEnd, Member),
     page(Account, "/language", Page::Language, Anybody),
@@ -312,6 +316,7 @@ pub const PAGES: &[PageRow] = &[
     page(Account, "/username_reset/{uid}/{token}", Page::UsernameReset, Anybody),
     page(Account, "/email/verify/{key}", Page::VerifyEmail, Anybody),
     page(Account, "/email/confirm/{uid}/{token}", Page::ConfirmEmail, Anybody),
+    page(Metax, "/auth/tokens", Page::BearerTokens, Member),
     page(Administration, "", Page::Administration, Staff),
     page(Administration, "/login", Page::AdministrationSignIn, Anybody),
 ];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::base::secret::Secret;
 
 /// A form as it was sent, or as it is shown first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Form {
     values: BTreeMap<String, String>,
     errors: BTreeMap<&'static str, Vec<String>>,
@@ -33,6 +33,12 @@ impl Form {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.values.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// Fills a field that was not sent.
+    #[must_use]
+    pub fn or(self, name: &str, value: &str) -> Self {
+        if self.has(name) { self } else { self.with(name, value) }
     }
 
     /// What was typed, without space around it; empty where nothing was.

@@ -27,6 +27,12 @@ pub enum Page {
     Password,
     /// Where one is signed in.
     Devices,
+    /// One's API keys.
+    ApiKeys,
+    /// One of them.
+    ApiKey,
+    /// Bearer tokens for scripts, as Metax has them.
+    BearerTokens,
     /// Beginning to act as somebody else.
     Acting,
     /// Ceasing to.
@@ -68,6 +74,9 @@ impl Page {
             Self::Email => "page_email",
             Self::Password => "page_password",
             Self::Devices => "page_devices",
+            Self::ApiKeys => "page_api_keys",
+            Self::ApiKey => "page_api_key",
+            Self::BearerTokens => "page_bearer_tokens",
             Self::Acting => "page_acting",
             Self::ActingEnd => "page_acting_end",
             Self::Language => "page_language",

@@ -10,7 +10,9 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error, Value, context};
 use serde_json::json;
 
-use crate::account::account::Account;
+use crate::account::account::{Account, AccountId};
+use crate::account::password::StoredPassword;
+use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::time_zone::TimeZone;
 use crate::locale::{Language, texts};
@@ -122,11 +124,12 @@ impl Renderer {
     /// Shows every page of the operator's once with a sample of what it is given, to tell what fails.
     fn try_samples(&self, overrides: &mut Overrides) {
         let Some(environment) = &self.overridden else { return };
+        let account = sample_account();
         let frame = Frame {
             language: self.default_language(),
             csrf: "sample",
             path: "/",
-            account: None,
+            account: Some(&account),
             actor: None,
         };
         for (name, view) in samples() {
@@ -258,6 +261,16 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
         view["form"] = form.clone();
         view
     };
+    let choice = json!({ "value": "", "text": "" });
+    let key = json!({
+        "id": 1, "name": "", "begins": "avn_", "scope": "", "networks": "", "rate": null,
+        "created_at": 0, "expires_at": 1, "last_used_at": 0, "revoked_at": null,
+        "is_replaced": false,
+    });
+    let session = json!({
+        "id": "", "program": "", "address": "", "begun_at": 0, "used_at": 0, "is_this": false,
+        "is_acting": false,
+    });
     vec![
         ("message.html", json!({ "title": "", "text": "", "action": null })),
         ("stale.html", json!({ "fields": [], "offered": true })),
@@ -273,7 +286,50 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
         ("follow.html", with(json!({ "what": "activate" }))),
         ("reset.html", with(json!({ "minimum": 8 }))),
         ("username_reset.html", with(json!({}))),
+        (
+            "account.html",
+            with(json!({ "parts": [], "saved": false, "joined": 0, "last_login": null })),
+        ),
+        ("email.html", with(json!({ "parts": [], "sent": "", "saved": false, "mode": "confirm" }))),
+        ("password.html", with(json!({ "parts": [], "saved": false, "minimum": 8 }))),
+        ("devices.html", json!({ "parts": [], "ended": false, "sessions": [session] })),
+        (
+            "keys.html",
+            with(json!({
+                "parts": [], "keys": [key], "ended": [key], "made": null, "revoked": false,
+                "classic": "0123abcd", "lives": [choice], "narrows": false, "known_scopes": "",
+            })),
+        ),
+        (
+            "key.html",
+            with(json!({
+                "parts": [], "key": key, "saved": false, "overlaps": [choice], "known_scopes": "",
+            })),
+        ),
+        (
+            "tokens.html",
+            with(json!({ "keys": [key], "made": null, "revoked": false, "lives": [choice] })),
+        ),
+        ("acting.html", with(json!({}))),
+        ("administration.html", json!({})),
     ]
+}
+
+fn sample_account() -> Account {
+    let password = StoredPassword::new(String::new());
+    Account {
+        id: AccountId::new(1),
+        username: "maija".to_owned(),
+        email: "maija@example.org".to_owned(),
+        first_name: "Maija".to_owned(),
+        last_name: "Meikäläinen".to_owned(),
+        is_active: true,
+        is_staff: true,
+        is_superuser: false,
+        password,
+        date_joined: Timestamp::from_seconds(0),
+        last_login: None,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::base::clock::Timestamp;
 
 fn look() -> Look {
     Look {
@@ -32,10 +31,11 @@ fn all_texts_that_templates_name_are_there() {
 
 #[test]
 fn samples_are_shown_in_every_language() {
-    let renderer = Renderer::new(look());
+    let (renderer, account) = (Renderer::new(look()), sample_account());
     for (template, view) in samples() {
         for language in Language::ALL {
-            let page = renderer.page(template, &frame(language), &view);
+            let frame = Frame { account: Some(&account), ..frame(language) };
+            let page = renderer.page(template, &frame, &view);
             let page = page.unwrap_or_else(|error| panic!("{template}: {error}"));
             assert!(page.contains(&format!("<html lang=\"{language}\">")), "{template}");
             assert!(page.contains("Site &amp; Co"), "{template}");
@@ -45,6 +45,16 @@ fn samples_are_shown_in_every_language() {
             }
         }
     }
+}
+
+/// Whatever page an operator writes anew is tried before it is shown.
+#[test]
+fn every_page_has_a_sample() {
+    let sampled: BTreeSet<&str> = samples().into_iter().map(|(name, _)| name).collect();
+    let parts = ["base.html", "parts.html", "key_parts.html"];
+    let pages = templates::BUILT_IN.iter().map(|(name, _)| *name);
+    let pages: BTreeSet<&str> = pages.filter(|name| !parts.contains(name)).collect();
+    assert_eq!(sampled, pages);
 }
 
 #[test]

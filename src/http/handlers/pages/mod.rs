@@ -3,6 +3,7 @@
 mod account;
 mod acting;
 mod devices;
+mod keys;
 mod links;
 mod register;
 mod sign_in;
@@ -28,6 +29,9 @@ pub async fn answer(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         Page::Email => account::email(visit).await,
         Page::Password => account::password(visit).await,
         Page::Devices => devices::devices(visit).await,
+        Page::ApiKeys => keys::keys(visit).await,
+        Page::ApiKey => keys::key(visit).await,
+        Page::BearerTokens => keys::bearer_tokens(visit).await,
         Page::Register => register::register(visit).await,
         Page::ResendActivation => links::resend_activation(visit).await,
         Page::Activate => links::activate(visit).await,
@@ -47,6 +51,7 @@ fn parts() -> Value {
         { "name": "email", "path": "email/" },
         { "name": "password", "path": "password_change/" },
         { "name": "devices", "path": "devices/" },
+        { "name": "keys", "path": "keys/" },
     ])
 }
 

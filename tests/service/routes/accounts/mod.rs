@@ -1,4 +1,5 @@
 mod account;
 mod acting;
+mod keys;
 mod links;
 mod sessions;
