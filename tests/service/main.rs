@@ -25,6 +25,9 @@ mod bad_input;
 mod browser;
 mod cli;
 mod client;
+mod django;
+#[path = "../support/django.rs"]
+mod django_site;
 mod drain;
 mod harness;
 mod jwt;

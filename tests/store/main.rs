@@ -21,6 +21,8 @@ mod api_keys;
 mod attempts;
 mod audit;
 mod changes;
+#[path = "../support/django.rs"]
+mod django_site;
 mod errors;
 mod harness;
 mod migrations;

@@ -4,6 +4,7 @@ use avain::store::changes::{Change, Feed};
 use avain::store::{Options, Store, migrate, triggers};
 use tokio_postgres::Client;
 
+use crate::django_site::django;
 use crate::harness::{CLUSTER, Database, Engine, NOW, block_on, connect, replace_database};
 
 /// A database of Django 2.2's with our tables and triggers; its account `matti` has the id 2 and a key.
@@ -162,8 +163,7 @@ fn django_is_never_hindered() {
     });
 }
 
-/// The statements of Django's migrations from 2.2 to 5.2 that touch these tables (auth 0012, authtoken 0001 to
-/// 0004 change nothing more), and what alters columns in those before, as a template for what may come.
+/// What may come: whatever is altered in these tables, as Django's migrations would alter it.
 #[test]
 fn tables_can_be_altered_beneath_the_triggers() {
     block_on(async {
@@ -199,6 +199,89 @@ fn tables_can_be_altered_beneath_the_triggers() {
         let told = shared.told("UPDATE auth_user SET password = 'zz' WHERE id = 2").await;
         assert_eq!(told, vec![Change::Account(2)]);
         assert_eq!(shared.told("DELETE FROM authtoken_token").await, vec![Change::Account(2)]);
+    });
+}
+
+/// What `sqlmigrate` of these versions prints for all migrations of Django's own (`shapes/README.md`).
+const RECORDED: [(&str, &str); 3] = [
+    ("2.2", include_str!("shapes/migrations_2_2.sql")),
+    ("3.2", include_str!("shapes/migrations_3_2.sql")),
+    ("4.2", include_str!("shapes/migrations_4_2.sql")),
+];
+
+/// The triggers go on tables as they first were, and every migration since runs beneath them.
+#[test]
+fn the_migrations_of_earlier_djangos_run_with_them_in_place() {
+    block_on(async {
+        for (version, recorded) in RECORDED {
+            let migrations: Vec<(&str, &str)> =
+                recorded.split("-- ").filter_map(|migration| migration.split_once('\n')).collect();
+            let is_first = |name: &str| name.ends_with(".0001_initial");
+            let (first, since): (Vec<_>, Vec<_>) =
+                migrations.into_iter().partition(|(name, _)| is_first(name));
+            assert!(since.len() > 6, "Django {version}: {since:?}");
+            let database = Database::empty(Engine::Postgres).await;
+            for (_, script) in first {
+                database.script(script).await;
+            }
+            let matti = "INSERT INTO auth_user (id, password, is_superuser, username, first_name, last_name,
+                    email, is_staff, is_active, date_joined, last_login)
+                VALUES (2, '!', FALSE, 'matti', '', '', '', FALSE, TRUE, now(), now());
+                INSERT INTO authtoken_token (key, created, user_id) VALUES ('k', now(), 2)";
+            database.script(matti).await;
+            let store = database.migrated().await;
+            triggers::install(&database.options).await.expect("the owner may");
+            let django = connect(database.options.url.expose()).await;
+            let shared = Shared { database, store, django };
+            for (name, script) in since {
+                assert_eq!(shared.told(script).await, vec![], "Django {version}: {name}");
+                let change = "UPDATE auth_user SET is_staff = NOT is_staff WHERE id = 2;
+                    UPDATE authtoken_token SET key = key || 'k'";
+                let told = shared.told(change).await;
+                assert_eq!(told, vec![Change::Account(2); 2], "Django {version}: {name}");
+            }
+            shared.begin_family().await;
+            shared.told("UPDATE auth_user SET password = 'x' WHERE id = 2").await;
+            assert_eq!(shared.families().await, (vec!["password".to_owned()], true));
+        }
+    });
+}
+
+/// Django 5.2 itself: the tables as Django 2.2 had them (its migrations up to auth 0011 and authtoken 0002 are
+/// the same), our triggers on them, and then the migrations since, back and forth; and its ORM's own statements.
+#[test]
+fn the_migrations_of_django_itself_run_with_them_in_place() {
+    block_on(async {
+        let database = Database::empty(Engine::Postgres).await;
+        let url = database.options.url.expose().clone();
+        django(&url, &["migrate", "auth", "0011"]);
+        django(&url, &["migrate", "authtoken", "0002"]);
+        let store = database.migrated().await;
+        triggers::install(&database.options).await.expect("the owner may");
+        django(&url, &["migrate"]);
+        django(&url, &["migrate", "auth", "0002"]);
+        django(&url, &["migrate"]);
+        assert_eq!(triggers::status(&store).await, Ok(triggers::Status::Installed));
+
+        let create = "Token.objects.create(user=User.objects.create_user('matti', password='x'))";
+        django(&url, &["do", create]);
+        let login = "from django.contrib.auth.models import update_last_login; update_last_login(None, matti)";
+        for (statement, is_told) in [
+            (login, false),
+            ("matti.set_password('y'); matti.save()", true),
+            ("matti.is_active = False; matti.save(update_fields=['is_active'])", true),
+            ("User.objects.update(is_staff=True)", true),
+            ("Token.objects.all().delete()", true),
+            ("Token.objects.create(user=matti)", false),
+            ("matti.delete()", true),
+        ] {
+            let mut feed = Feed::open(&store).await.expect("it opens");
+            django(&url, &["do", statement]);
+            let told = feed.read(&store).await.expect("it runs");
+            assert_eq!(!told.is_empty(), is_told, "{statement}: {told:?}");
+            let is_matti = |change: &Change| *change == Change::Account(1);
+            assert!(told.iter().all(is_matti), "{statement}: {told:?}");
+        }
     });
 }
 
