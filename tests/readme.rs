@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use avain::dialect::Endpoint;
 use avain::http::routes::{self, Audience, Methods, PageMount};
 use avain::page::Page;
+use avain::page::section::Section;
 use avain::settings::{Declaration, GROUPS, LAYOUTS};
 
 #[test]
@@ -190,7 +191,7 @@ fn endpoints() -> String {
         let answers = match row.audience {
             Audience::Anybody => "a page",
             Audience::SignedIn => "a page; 302 to the sign-in",
-            Audience::Staff => "a page; 302 to the sign-in of the administration",
+            Audience::Staff => "a page; 302 to the sign-in of the administration; 403",
         };
         let _ = writeln!(out, "| `{name}` | {methods} | `{path}` | {what} | {answers} |");
     }
@@ -232,7 +233,17 @@ fn about_page(page: Page) -> (&'static str, &'static str) {
         Page::VerifyEmail => ("following the link that shows that mail arrives", form),
         Page::ConfirmEmail => ("following the link to another mail address", form),
         Page::AdministrationSignIn => ("signing in as staff", form),
-        Page::Administration => ("the administration", "GET"),
+        Page::Administration(section) => about_section(section),
+    }
+}
+
+/// As [`about_page`], of the administration.
+fn about_section(section: Section) -> (&'static str, &'static str) {
+    match section {
+        Section::Front => ("the administration", "GET"),
+        Section::Accounts => {
+            ("all accounts: by the beginning of user name or mail address, and by state", "GET")
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod change_password;
 pub mod change_username;
 pub mod client_credentials;
 pub mod clients;
+pub mod directory;
 pub mod emails;
 pub mod families;
 pub mod introspect;

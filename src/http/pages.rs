@@ -201,6 +201,12 @@ impl Visit<'_> {
         format!("{}{path}", self.site.mounts.account)
     }
 
+    /// The path of a page of the administration.
+    #[must_use]
+    pub fn administered(&self, path: &str) -> String {
+        format!("{}{path}", self.site.mounts.administration.as_deref().unwrap_or_default())
+    }
+
     /// What somebody typed; the visit keeps nothing of it.
     pub fn take_form(&mut self) -> Form {
         std::mem::take(&mut self.form)
@@ -388,14 +394,21 @@ async fn visit(
     show(&visit, reply)
 }
 
-/// Who may not see a page is asked to sign in and come back.
+/// Nobody sees a page for members without signing in, and then comes back; members may not enter the
+/// administration.
 fn turned_away(visit: &Visit<'_>, audience: Audience) -> Option<Reply> {
     let door = match (audience, &visit.session) {
         (Audience::Anybody, _) | (Audience::SignedIn, Some(_)) => return None,
         (Audience::Staff, Some(session)) if session.account().is_staff => return None,
         (Audience::SignedIn, None) => visit.at("/login/"),
-        (Audience::Staff, _) => {
-            format!("{}/login/", visit.site.mounts.administration.as_deref().unwrap_or_default())
+        (Audience::Staff, None) => visit.administered("/login/"),
+        (Audience::Staff, Some(session)) => {
+            let account = session.account().username.as_str();
+            let text = visit.say_with("sign_in.not_staff", &[("account", account)]);
+            let door = format!("{}?next={}", visit.administered("/login/"), quoted(visit.path));
+            let action = Some(("administration.as_another", door));
+            let reply = visit.message("error.forbidden_title", &text, action);
+            return Some(reply.status(StatusCode::FORBIDDEN));
         }
     };
     // Where a form was sent to may answer POST alone; its page is what to come back to.

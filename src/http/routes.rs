@@ -5,6 +5,7 @@ use http::Method;
 
 use crate::dialect::Endpoint;
 use crate::page::Page;
+use crate::page::section::Section;
 
 /// Which methods a row answers, beside OPTIONS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,6 +292,10 @@ const fn page(mount: PageMount, path: &'static str, page: Page, audience: Audien
     PageRow { mount, path, page, audience }
 }
 
+const fn section(path: &'static str, section: Section) -> PageRow {
+    page(Administration, path, Page::Administration(section), Staff)
+}
+
 use Audience::{Anybody, SignedIn as Member, Staff};
 use PageMount::{Account, Administration, Metax};
 
@@ -317,6 +322,7 @@ pub const PAGES: &[PageRow] = &[
     page(Account, "/email/verify/{key}", Page::VerifyEmail, Anybody),
     page(Account, "/email/confirm/{uid}/{token}", Page::ConfirmEmail, Anybody),
     page(Metax, "/auth/tokens", Page::BearerTokens, Member),
-    page(Administration, "", Page::Administration, Staff),
     page(Administration, "/login", Page::AdministrationSignIn, Anybody),
+    section("", Section::Front),
+    section("/auth/user", Section::Accounts),
 ];

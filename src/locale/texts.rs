@@ -1,4 +1,5 @@
-//! What pages say, in each language: `<language>.json`, with names such as `sign_in.title`.
+//! What pages say, in each language: `<language>.json`, with names such as `sign_in.title`; those of the
+//! administration in `administration/<language>.json`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -20,9 +21,12 @@ pub fn text(language: Language, name: &str) -> Option<&'static str> {
 /// All texts of a language, by name.
 #[must_use]
 pub fn all(language: Language) -> &'static Texts {
-    static ENGLISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("en.json")));
-    static FINNISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("fi.json")));
-    static SWEDISH: LazyLock<Texts> = LazyLock::new(|| read(include_str!("sv.json")));
+    static ENGLISH: LazyLock<Texts> =
+        LazyLock::new(|| read(&[include_str!("en.json"), include_str!("administration/en.json")]));
+    static FINNISH: LazyLock<Texts> =
+        LazyLock::new(|| read(&[include_str!("fi.json"), include_str!("administration/fi.json")]));
+    static SWEDISH: LazyLock<Texts> =
+        LazyLock::new(|| read(&[include_str!("sv.json"), include_str!("administration/sv.json")]));
     match language {
         Language::English => &ENGLISH,
         Language::Finnish => &FINNISH,
@@ -36,10 +40,12 @@ pub fn fill(text: &str, name: &str, value: &str) -> String {
     text.replace(&format!("{{{name}}}"), value)
 }
 
-fn read(json: &str) -> Texts {
-    let parsed: Value = serde_json::from_str(json).expect("a test reads our own files");
+fn read(files: &[&str]) -> Texts {
     let mut texts = Texts::new();
-    flatten("", &parsed, &mut texts);
+    for json in files {
+        let parsed: Value = serde_json::from_str(json).expect("a test reads our own files");
+        flatten("", &parsed, &mut texts);
+    }
     texts
 }
 

@@ -10,7 +10,10 @@ pub mod csrf;
 pub mod form;
 pub mod program;
 pub mod render;
+pub mod section;
 mod templates;
+
+use section::Section;
 
 /// A page. Closed: `http` matches it exhaustively.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,8 +62,8 @@ pub enum Page {
     ConfirmEmail,
     /// Signing in to the administration.
     AdministrationSignIn,
-    /// The front page of the administration.
-    Administration,
+    /// A page of the administration.
+    Administration(Section),
 }
 
 impl Page {
@@ -90,7 +93,7 @@ impl Page {
             Self::VerifyEmail => "page_verify_email",
             Self::ConfirmEmail => "page_confirm_email",
             Self::AdministrationSignIn => "page_administration_sign_in",
-            Self::Administration => "page_administration",
+            Self::Administration(section) => section.name(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) const BUILT_IN: &[(&str, &str)] = files![
     "sign_in.html" "sign_out.html" "account.html" "email.html" "password.html" "devices.html" "acting.html"
     "key_parts.html" "keys.html" "key.html" "tokens.html"
     "register.html" "address.html" "follow.html" "reset.html" "username_reset.html"
-    "administration.html"
+    "administration/frame.html" "administration/parts.html" "administration/front.html" "administration/list.html"
 ];
 
 /// The templates that are compiled in.

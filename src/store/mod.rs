@@ -2,6 +2,7 @@
 //! give [`Row`]s. The files of the entities stand above it and know no engine; the rules for the SQL
 //! are in `sql/README.md`.
 
+pub mod account_pages;
 pub mod accounts;
 pub mod api_keys;
 pub mod attempts;

@@ -10,6 +10,7 @@ use crate::store::error::StoreError;
 /// The files with statements: entity and text. A file that is not listed here does not exist for us
 /// (a test compares the list with the folder).
 pub const FILES: &[(&str, &str)] = &[
+    ("account_pages", include_str!("../../sql/queries/account_pages.sql")),
     ("accounts", include_str!("../../sql/queries/accounts.sql")),
     ("api_keys", include_str!("../../sql/queries/api_keys.sql")),
     ("attempts", include_str!("../../sql/queries/attempts.sql")),

@@ -6,4 +6,5 @@ mod auth;
 mod every_route;
 mod gate;
 mod oauth;
+mod sysadmin;
 mod v3;

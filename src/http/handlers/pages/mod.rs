@@ -2,6 +2,7 @@
 
 mod account;
 mod acting;
+mod administration;
 mod devices;
 mod keys;
 mod links;
@@ -40,7 +41,7 @@ pub async fn answer(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         Page::UsernameReset => links::reset_username(visit).await,
         Page::VerifyEmail => links::verify_email(visit).await,
         Page::ConfirmEmail => links::confirm_email(visit).await,
-        Page::Administration => Ok(Reply::page("administration.html", json!({}))),
+        Page::Administration(section) => administration::answer(visit, section).await,
     }
 }
 

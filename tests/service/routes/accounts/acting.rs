@@ -45,7 +45,7 @@ async fn a_superuser_acts_as_a_member_and_goes_back(engine: Engine) {
     let page = browser.get("/accounts/").await.text();
     assert!(page.contains("You (root) are acting as aino."), "{page}");
     assert!(page.contains("aino@example.org"), "{page}");
-    assert_eq!(browser.get("/sysadmin/").await.status, 302, "who acts as a member is no staff");
+    assert_eq!(browser.get("/sysadmin/").await.status, 403, "who acts as a member is no staff");
 
     let body = browser.get("/auth/token/").await.json();
     let access = body["access"].as_str().expect("a token");

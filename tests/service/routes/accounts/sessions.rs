@@ -333,7 +333,7 @@ async fn staff_enter_by_a_door_of_their_own(engine: Engine) {
     assert!(answer.text().contains("may not enter"), "{}", answer.text());
     assert!(!browser.cookies.contains_key("sessionid"));
     browser.sign_in("aino").await;
-    assert_eq!(browser.get("/sysadmin/").await.status, 302, "members are no staff");
+    assert_eq!(browser.get("/sysadmin/").await.status, 403, "members are no staff");
     assert_eq!(browser.get("/sysadmin/login/?next=/sysadmin/").await.status, 200);
     let fields = [("username", "boss"), ("password", PASSWORD), ("next", "/sysadmin/")];
     let answer = browser.send("/sysadmin/login/", &fields).await;
