@@ -216,7 +216,10 @@ fn about_page(page: Page) -> (&'static str, &'static str) {
         Page::Account => ("one's account: names", form),
         Page::Email => ("another mail address", form),
         Page::Password => ("another password; ends all other sessions and all tokens", form),
-        Page::Devices => ("where one is signed in, and ending that", form),
+        Page::Devices => {
+            ("where one is signed in, with browsers and with programs, and ending that", form)
+        }
+        Page::Activity => ("what happened lately to one's account", "GET"),
         Page::ApiKeys => ("one's API keys, the classic one too: making and taking back", form),
         Page::ApiKey => ("one of them: its name and terms, replacing it, taking it back", form),
         Page::BearerTokens => ("bearer tokens for scripts: API keys with a name and an end", form),

@@ -45,6 +45,14 @@ FROM refresh_families
 WHERE account_id = $1 AND state = 'active' AND ends_at > $2 AND current_expires_at > $2
 ORDER BY coalesce(used_at, begun_at) DESC, id LIMIT $3;
 
+-- name: of_account_outside_sessions
+-- As of_account, without those that end with a browser session.
+SELECT id, layout, begun_at, ends_at, current_expires_at, address, user_agent, coalesce(used_at, begun_at) AS last_used_at
+FROM refresh_families f
+WHERE account_id = $1 AND state = 'active' AND ends_at > $2 AND current_expires_at > $2
+    AND NOT EXISTS (SELECT 1 FROM session_families s WHERE s.family_id = f.id)
+ORDER BY coalesce(used_at, begun_at) DESC, id LIMIT $3;
+
 -- name: end_one_of_account
 UPDATE refresh_families SET state = 'ended', ended_at = $3, end_reason = $4
 WHERE id = $2 AND account_id = $1 AND state = 'active'

@@ -39,6 +39,14 @@ WHERE state = 'active' AND id IN (
 )
 RETURNING account_id;
 
+-- name: end_other_families
+-- All active ones of the account but those of the session.
+UPDATE refresh_families SET state = 'ended', ended_at = $3, end_reason = $4
+WHERE account_id = $1 AND state = 'active' AND NOT EXISTS (
+    SELECT 1 FROM session_families f WHERE f.family_id = refresh_families.id AND f.session_digest = $2
+)
+RETURNING id;
+
 -- name: end
 DELETE FROM sessions WHERE digest = $1 AND account_id = $2 RETURNING digest;
 

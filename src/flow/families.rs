@@ -13,6 +13,8 @@ pub use crate::store::refresh_families::ListedFamily;
 
 /// So many are listed: nobody looks at more.
 const MOST: i64 = 500;
+/// So many are shown on a page.
+const MOST_ON_A_PAGE: i64 = 30;
 
 /// The families of an account that can be refreshed now, the one that was used last first.
 pub async fn list(
@@ -21,6 +23,16 @@ pub async fn list(
     now: Timestamp,
 ) -> Result<Vec<ListedFamily>, StoreError> {
     refresh_families::of_account(store, account, now, MOST).await
+}
+
+/// As [`list`], without those that end with a browser session: programs and front ends that people have
+/// signed in to by themselves.
+pub async fn list_outside_sessions(
+    store: &Store,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Vec<ListedFamily>, StoreError> {
+    refresh_families::of_account_outside_sessions(store, account, now, MOST_ON_A_PAGE).await
 }
 
 /// Ends one family of an account, and its access tokens everywhere. `false` where the account has no such

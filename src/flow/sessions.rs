@@ -242,21 +242,23 @@ pub async fn end_of(
     Ok(ended)
 }
 
-/// Ends all of the account's sessions but this one. Gives how many.
+/// Signs the account out everywhere but in this session: ends all other sessions, and every refresh family
+/// that did not begin with this one. Tokens from before the change-over that were not used yet end with
+/// those that were issued before it began.
 pub async fn end_others(
     context: &Context,
     caller: &Caller,
     session: &LiveSession,
-) -> Result<usize, Error> {
+) -> Result<(), Error> {
     let (account, digest, now) = (session.account(), session.digest(), context.now());
     let mut tx = context.store.begin("end other sessions").await?;
-    let reason = EndReason::SignOut;
-    let ended = sessions::end_others_in(&mut tx, account.id, digest, reason, now).await?;
-    if ended > 0 {
-        audit::event(Event::SignOutEverywhere, caller, now).about(account).record(&mut tx).await?;
+    // When a session of Django's began is not known.
+    if !session.is_djangos() {
+        accounts::revoke_before_in(&mut tx, account.id, session.begun_at()).await?;
     }
-    tx.commit().await?;
-    Ok(ended)
+    sessions::end_others_in(&mut tx, account.id, digest, EndReason::SignOut, now).await?;
+    audit::event(Event::SignOutEverywhere, caller, now).about(account).record(&mut tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// A token pair for a session; begins a refresh family, which ends when the session is signed out. Front

@@ -307,6 +307,7 @@ pub const PAGES: &[PageRow] = &[
     page(Account, "/email", Page::Email, Member),
     page(Account, "/password_change", Page::Password, Member),
     page(Account, "/devices", Page::Devices, Member),
+    page(Account, "/activity", Page::Activity, Member),
     page(Account, "/keys", Page::ApiKeys, Member),
     page(Account, "/keys/{id}", Page::ApiKey, Member),
     page(Account, "/acting", Page::Acting, Member),

@@ -30,6 +30,8 @@ pub enum Page {
     Password,
     /// Where one is signed in.
     Devices,
+    /// What happened lately.
+    Activity,
     /// One's API keys.
     ApiKeys,
     /// One of them.
@@ -77,6 +79,7 @@ impl Page {
             Self::Email => "page_email",
             Self::Password => "page_password",
             Self::Devices => "page_devices",
+            Self::Activity => "page_activity",
             Self::ApiKeys => "page_api_keys",
             Self::ApiKey => "page_api_key",
             Self::BearerTokens => "page_bearer_tokens",

@@ -292,7 +292,10 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
         ),
         ("email.html", with(json!({ "parts": [], "sent": "", "saved": false, "mode": "confirm" }))),
         ("password.html", with(json!({ "parts": [], "saved": false, "minimum": 8 }))),
-        ("devices.html", json!({ "parts": [], "ended": false, "sessions": [session] })),
+        (
+            "devices.html",
+            json!({ "parts": [], "ended": false, "sessions": [session], "programs": [session] }),
+        ),
         (
             "keys.html",
             with(json!({
@@ -309,6 +312,15 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
         (
             "tokens.html",
             with(json!({ "keys": [key], "made": null, "revoked": false, "lives": [choice] })),
+        ),
+        (
+            "activity.html",
+            json!({
+                "parts": [], "earlier": null, "later": false, "kept_days": 400,
+                "events": [{
+                    "text": "", "at": 0, "details": [""], "address": "", "program": "", "by": "",
+                }],
+            }),
         ),
         ("acting.html", with(json!({}))),
         ("administration.html", json!({})),

@@ -21,7 +21,7 @@ macro_rules! files {
 pub(super) const BUILT_IN: &[(&str, &str)] = files![
     "base.html" "parts.html" "message.html" "stale.html"
     "sign_in.html" "sign_out.html" "account.html" "email.html" "password.html" "devices.html" "acting.html"
-    "key_parts.html" "keys.html" "key.html" "tokens.html"
+    "key_parts.html" "keys.html" "key.html" "tokens.html" "activity.html"
     "register.html" "address.html" "follow.html" "reset.html" "username_reset.html"
     "administration/frame.html" "administration/parts.html" "administration/front.html" "administration/list.html"
 ];

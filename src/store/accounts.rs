@@ -276,6 +276,16 @@ pub async fn revoke_all_in(
     end_all(tx, id, reason, now).await
 }
 
+/// Part of a transaction: ends what was begun before a moment, known to us or not, but for what is kept of it
+/// as active. Nobody hears of it by this alone.
+pub async fn revoke_before_in(
+    tx: &mut Tx,
+    id: AccountId,
+    before: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run("accounts.revoke_before", &[id.get().into(), before.millis().into()]).await.map(drop)
+}
+
 /// How an account stands: what it is, and what was taken back from it. Of families, those that ended
 /// after `ended_after`: the access tokens of others have expired by themselves.
 pub async fn standing(

@@ -6,7 +6,7 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::store::changes::{self, Change};
-use crate::store::{Row, Store, StoreError, Tx};
+use crate::store::{Row, Store, StoreError, Tx, accounts};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::{FamilyId, Kind, Stamp};
 use crate::token::refresh::Family;
@@ -204,8 +204,28 @@ pub async fn of_account(
     now: Timestamp,
     most: i64,
 ) -> Result<Vec<ListedFamily>, StoreError> {
+    listed(store, "refresh_families.of_account", account, now, most).await
+}
+
+/// As [`of_account`], without those that end with a browser session.
+pub async fn of_account_outside_sessions(
+    store: &Store,
+    account: AccountId,
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<ListedFamily>, StoreError> {
+    listed(store, "refresh_families.of_account_outside_sessions", account, now, most).await
+}
+
+async fn listed(
+    store: &Store,
+    statement: &str,
+    account: AccountId,
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<ListedFamily>, StoreError> {
     let params = [account.get().into(), now.seconds().into(), most.into()];
-    let rows = store.read("refresh_families.of_account", &params).await?;
+    let rows = store.read(statement, &params).await?;
     let listed = rows.iter().map(|row| {
         Ok(ListedFamily {
             id: family_id(row)?,
@@ -242,8 +262,7 @@ pub async fn end_others_in(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let before = kept.begun_at().millis();
-    tx.run("accounts.revoke_before", &[account.get().into(), before.into()]).await?;
+    accounts::revoke_before_in(tx, account, kept.begun_at()).await?;
     end_some(tx, "refresh_families.end_others_of_account", account, kept, reason, now).await?;
     changes::note(tx, Change::Account(account.get()), now).await
 }

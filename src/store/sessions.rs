@@ -115,19 +115,23 @@ pub async fn bind_family_in(
     tx.run("sessions.bind_family", &params).await.map(drop)
 }
 
-/// Part of a transaction: ends all sessions of an account but one. Gives how many.
+/// Part of a transaction: ends all sessions of an account but one, and all its refresh families but those
+/// of that one.
 pub async fn end_others_in(
     tx: &mut Tx,
     account: AccountId,
     but: &Digest,
     reason: EndReason,
     now: Timestamp,
-) -> Result<usize, StoreError> {
+) -> Result<(), StoreError> {
     let others = tx.run("sessions.others", &[account.get().into(), (*but).into()]).await?;
     for other in &others {
         end_in(tx, &other.digest("digest")?, account, reason, now).await?;
     }
-    Ok(others.len())
+    let params =
+        [account.get().into(), (*but).into(), now.seconds().into(), reason.as_str().into()];
+    tx.run("sessions.end_other_families", &params).await?;
+    changes::note(tx, Change::Account(account.get()), now).await
 }
 
 /// Part of a transaction: ends a session of that account, what was done from it as somebody else, and their

@@ -2,6 +2,7 @@
 
 mod account;
 mod acting;
+mod activity;
 mod administration;
 mod devices;
 mod keys;
@@ -30,6 +31,7 @@ pub async fn answer(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         Page::Email => account::email(visit).await,
         Page::Password => account::password(visit).await,
         Page::Devices => devices::devices(visit).await,
+        Page::Activity => activity::activity(visit).await,
         Page::ApiKeys => keys::keys(visit).await,
         Page::ApiKey => keys::key(visit).await,
         Page::BearerTokens => keys::bearer_tokens(visit).await,
@@ -53,6 +55,7 @@ fn parts() -> Value {
         { "name": "password", "path": "password_change/" },
         { "name": "devices", "path": "devices/" },
         { "name": "keys", "path": "keys/" },
+        { "name": "activity", "path": "activity/" },
     ])
 }
 

@@ -4,13 +4,14 @@ use serde_json::json;
 
 use crate::browser::{Browser, set_cookies};
 use crate::client::Request;
-use crate::harness::{Engine, PASSWORD, TestService};
+use crate::harness::{Engine, PASSWORD, Pair, TestService};
 
 on_both_engines! {
     members_change_their_names
     another_address_needs_the_password
     another_password_ends_all_but_this_session
     sessions_are_listed_and_ended
+    programs_are_listed_and_ended
     everything_is_said_in_three_languages
     pages_are_small_and_safe
     registration_is_off_unless_it_is_on
@@ -140,6 +141,50 @@ async fn sessions_are_listed_and_ended(engine: Engine) {
     assert_eq!(alive(&mut here).await + alive(&mut stranger).await, 2);
 }
 
+async fn programs_are_listed_and_ended(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    let sampo = |credentials: &serde_json::Value| {
+        let request = Request::new("POST", "/api/token/").json(credentials);
+        request.header("User-Agent", "Sampo/1.0").header("X-Real-IP", "192.0.2.9")
+    };
+    let credentials = json!({ "username": "aino", "password": PASSWORD });
+    let program = Pair::of(&service.ask(&sampo(&credentials)).await);
+    let (mut here, mut there) = (Browser::new(&service), Browser::new(&service));
+    here.sign_in("aino").await;
+    there.sign_in("aino").await;
+    let own = Pair::of(&here.get("/auth/token/").await);
+    let others = Pair::of(&there.get("/auth/token/").await);
+    let page = here.get("/accounts/devices/").await.text();
+    assert!(page.contains("Sampo/1.0") && page.contains("192.0.2.9"), "{page}");
+    assert_eq!(page.matches("name=\"end_program\"").count(), 1, "those of sessions end with them");
+    let (_, rest) = page.split_once("name=\"end_program\" value=\"").expect("has a button");
+    let id = rest.split('"').next().unwrap_or_default().to_owned();
+    let stranger = service.account("eino").await;
+    let mut eino = Browser::new(&service);
+    eino.sign_in("eino").await;
+    eino.get("/accounts/devices/").await;
+    assert_eq!(eino.send("/accounts/devices/", &[("end_program", &id)]).await.status, 404);
+    assert!(service.admits(&program.bearer()).await, "{stranger}");
+    let answer = here.send("/accounts/devices/", &[("end_program", &id)]).await;
+    assert_eq!(answer.header("location"), "/accounts/devices/?ended");
+    service.refuses_soon(&program.bearer()).await;
+    assert_eq!(service.refresh(&program.refresh).await.status, 401);
+    // All others: browsers and programs, but not what this one has.
+    let program = Pair::of(&service.ask(&sampo(&credentials)).await);
+    here.get("/accounts/devices/").await;
+    here.send("/accounts/devices/", &[("end", "others")]).await;
+    for ended in [&program, &others] {
+        service.refuses_soon(&ended.bearer()).await;
+        assert_eq!(service.refresh(&ended.refresh).await.status, 401);
+    }
+    assert!(service.admits(&own.bearer()).await);
+    let refresh = json!({ "refresh": own.refresh });
+    assert_eq!(service.post("/auth/token/refresh/", &refresh).await.status, 200);
+    let page = here.get("/accounts/devices/").await.text();
+    assert!(!page.contains("Sampo/1.0") && !page.contains("End all others"), "{page}");
+}
+
 async fn everything_is_said_in_three_languages(engine: Engine) {
     let service = TestService::start(engine).await;
     let mut browser = Browser::new(&service).header("Accept-Language", "de, sv;q=0.8, fi;q=0.9");
@@ -174,6 +219,7 @@ async fn pages_are_small_and_safe(engine: Engine) {
         "/accounts/password_change/",
         "/accounts/devices/",
         "/accounts/keys/",
+        "/accounts/activity/",
         "/v3/auth/tokens/",
         "/accounts/logout/",
         "/accounts/register/",

@@ -1,5 +1,6 @@
 mod account;
 mod acting;
+mod activity;
 mod keys;
 mod links;
 mod sessions;
