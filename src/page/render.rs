@@ -323,7 +323,6 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
             }),
         ),
         ("acting.html", with(json!({}))),
-        ("administration.html", json!({})),
     ]
 }
 
