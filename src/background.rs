@@ -43,7 +43,7 @@ const KEEP_CHANGES: Duration = Duration::from_hours(24);
 /// Rows deleted at once.
 const BATCH: i64 = 500;
 /// Keys whose uses are noted at once.
-const USES: usize = 1000;
+const USES: usize = 5000;
 /// A sample of accounts that tells what most passwords are hashed with.
 const SAMPLE: i64 = 1000;
 
@@ -331,7 +331,7 @@ impl Background {
         }
     }
 
-    /// Notes when keys were used last that were used since it was last noted: some hundred keys with each
+    /// Notes when keys were used last that were used since it was last noted: thousands of keys with each
     /// statement, so that a busy gate costs the store next to nothing.
     pub async fn note_uses_now(&self) -> Result<(), StoreError> {
         let usages = &self.gate.memory.usages;

@@ -27,8 +27,11 @@ use crate::store::{Store, StoreError};
 const LEASE: Duration = Duration::from_secs(8);
 /// How often a lease is prolonged.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
-/// How often the outbox is looked into where nobody says that something came in.
+/// How often the outbox is looked into while something waits in it.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked into while nothing waits: who puts something in wakes the worker beside, so this is for
+/// what an instance has left behind that was killed, and for commands.
+const LOOK_IDLY: Duration = Duration::from_secs(5);
 /// How often is measured how full it is.
 const MEASURE: Duration = Duration::from_secs(5);
 /// The shortest and the longest time between two attempts with a mail that failed by itself.
@@ -118,7 +121,8 @@ impl Worker {
             if round.under_way.is_empty() && !more {
                 self.transport.rest().await;
             }
-            let pause = round.weather.look_again(Instant::now() + LOOK);
+            let look = if round.is_idle { LOOK_IDLY } else { LOOK };
+            let pause = round.weather.look_again(Instant::now() + look);
             tokio::select! {
                 Some(tried) = round.under_way.join_next() => round.note(tried.ok()),
                 () = self.wake.notified() => {}
@@ -143,7 +147,9 @@ impl Worker {
         let room = round.weather.room(self.rules.senders, under_way, Instant::now());
         let now = self.clock.now();
         // A look is cheaper than a change that changes nothing.
-        let due = outbox::next_due(&self.store).await?.is_some_and(|next| next <= now);
+        let next = outbox::next_due(&self.store).await?;
+        let due = next.is_some_and(|next| next <= now);
+        round.is_idle = next.is_none();
         if std::mem::replace(&mut round.blind, false) {
             tracing::info!("the outbox can be looked into again");
         }
@@ -261,6 +267,8 @@ struct Round {
     ids: HashSet<String>,
     weather: Weather,
     blind: bool,
+    /// Nothing waits, and nothing is under way.
+    is_idle: bool,
 }
 
 impl Round {

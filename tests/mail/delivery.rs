@@ -81,7 +81,7 @@ fn a_mail_goes_out_at_once_and_its_connection_is_not_kept() {
             assert!(started.elapsed() < seconds(5), "it did not arrive");
             sleep(Duration::from_millis(5)).await;
         }
-        // The next look would be up to a second away.
+        // The next look would be seconds away.
         assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
         sleep(Duration::from_millis(500)).await;
         assert_eq!(sink.open_now(), 0);
