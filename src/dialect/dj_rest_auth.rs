@@ -199,6 +199,7 @@ impl DjRestAuth {
             password: Secret::new(password),
             first_name: String::new(),
             last_name: String::new(),
+            language: None,
         };
         Ok((reader, registration, repeated))
     }

@@ -204,6 +204,7 @@ impl Djoser {
             password: Secret::new(password),
             first_name,
             last_name,
+            language: None,
         };
         Ok((reader, registration))
     }

@@ -6,7 +6,7 @@ use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
-use crate::flow::{Context, Error, Fault, audit};
+use crate::flow::{Context, Error, Fault, audit, choose_language};
 use crate::mail::message::{Draft, Link, MailUser, Message};
 use crate::store::one_time_links::{self, NewLink};
 use crate::store::{Tx, accounts, email_addresses};
@@ -62,6 +62,9 @@ pub(super) async fn send_to_all(
     Ok(!accounts.is_empty())
 }
 
+/// No account has this id.
+const NOBODY: AccountId = AccountId::new(0);
+
 /// Part of a transaction: does what [`send_link`] does, for nobody.
 async fn send_nothing(
     context: &Context,
@@ -77,7 +80,7 @@ async fn send_nothing(
     let draft = Draft {
         message: kind.message,
         to: &nobody,
-        language: context.mailer.language(None),
+        language: choose_language::of_mail(context, tx, NOBODY).await?,
         user: MailUser {
             username: "nobody",
             first_name: "",
@@ -150,7 +153,7 @@ async fn send(
     let draft = Draft {
         message,
         to: address,
-        language: context.mailer.language(None),
+        language: choose_language::of_mail(context, tx, account.id).await?,
         user: MailUser {
             username: &account.username,
             first_name: &account.first_name,

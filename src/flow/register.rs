@@ -9,9 +9,10 @@ use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind};
 use crate::flow::quota::{self, Quota};
 use crate::flow::{Caller, Context, Error, Fault, emails, obtain_key};
+use crate::locale::Language;
 use crate::mail::message::Message;
 use crate::store::accounts::{self, NewAccount};
-use crate::store::{StoreError, api_keys, email_addresses};
+use crate::store::{StoreError, api_keys, email_addresses, preferences};
 use crate::token::opaque::ClassicKey;
 
 /// What somebody who registers says.
@@ -27,6 +28,8 @@ pub struct Registration {
     pub first_name: String,
     /// The last name.
     pub last_name: String,
+    /// The language that they read; `None` where that is not known.
+    pub language: Option<Language>,
 }
 
 /// How a layout registers.
@@ -133,10 +136,10 @@ pub async fn register(
         date_joined: context.now(),
         last_login: None,
     };
-    let email = registration.email.as_ref();
+    let told = Told { email: registration.email.as_ref(), language: registration.language };
     let made = match given {
-        Some(name) => make(context, caller, &mut account, &name, email, rules).await?,
-        None => make_with_free_name(context, caller, &mut account, email, rules).await?,
+        Some(name) => make(context, caller, &mut account, &name, told, rules).await?,
+        None => make_with_free_name(context, caller, &mut account, told, rules).await?,
     };
     if let Err(why) = made {
         return Ok(Err(why));
@@ -151,28 +154,35 @@ pub async fn register(
     Ok(Ok((account, key)))
 }
 
+/// What somebody who registers says beside what the account holds.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    email: Option<&'a EmailAddress>,
+    language: Option<Language>,
+}
+
 /// As [`make`], with a name that is made from the address and that nobody has.
 async fn make_with_free_name(
     context: &Context,
     caller: &Caller,
     account: &mut Account,
-    email: Option<&EmailAddress>,
+    told: Told<'_>,
     rules: &RegistrationRules<'_>,
 ) -> Result<Result<(), NotRegistered>, Error> {
-    let Some(address) = email else { return Ok(Err(NotRegistered::BadUsername)) };
+    let Some(address) = told.email else { return Ok(Err(NotRegistered::BadUsername)) };
     let plain = Username::of_address(address);
     let mut name = plain.clone();
     // Two digits at first, and more as they turn out to be taken: this ends.
     for digits in 2..=LONGEST_NUMBER {
         if !is_taken(context, name.as_str(), true).await? {
-            match make(context, caller, account, &name, email, rules).await? {
+            match make(context, caller, account, &name, told, rules).await? {
                 Err(NotRegistered::Taken) => {}
                 made => return Ok(made),
             }
         }
         name = plain.numbered(digits, context.random.as_ref());
     }
-    make(context, caller, account, &name, email, rules).await
+    make(context, caller, account, &name, told, rules).await
 }
 
 /// So many digits make any name free.
@@ -184,7 +194,7 @@ async fn make(
     caller: &Caller,
     account: &mut Account,
     username: &Username,
-    email: Option<&EmailAddress>,
+    told: Told<'_>,
     rules: &RegistrationRules<'_>,
 ) -> Result<Result<(), NotRegistered>, Error> {
     username.as_str().clone_into(&mut account.username);
@@ -201,7 +211,7 @@ async fn make(
         joined: now,
     };
     let mut tx = context.store.begin("register").await?;
-    if let Some(email) = email
+    if let Some(email) = told.email
         && context.accounts.unique_email
         && emails::is_of_another_in(context, &mut tx, email, None).await?
     {
@@ -217,7 +227,10 @@ async fn make(
         let key = ClassicKey::generate(context.random.as_ref());
         api_keys::create_in(&mut tx, &key, account.id, now).await?;
     }
-    if let Some(email) = email {
+    if let Some(language) = told.language {
+        preferences::choose_language_in(&mut tx, account.id, language.as_str()).await?;
+    }
+    if let Some(email) = told.email {
         if rules.verifies_email {
             let folded = email.folded();
             let forms = (email.as_str(), folded.as_str());

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::account::account::Account;
 use crate::dialect::form::{Given, Submission};
 use crate::dialect::words;
-use crate::flow::{Caller, Context, Error, Fault, Refusal, sessions};
+use crate::flow::{Caller, Context, Error, Fault, Refusal, choose_language, sessions};
 use crate::http::handlers::{self, pages};
 use crate::http::response::{self, Body};
 use crate::http::router::{PageMounts, PageRoute};
@@ -71,6 +71,9 @@ pub struct Visit<'r> {
     pub presented: Option<String>,
     /// In which language it is answered.
     pub language: Language,
+    /// The language that goes with the account, where the browser does not keep that one: for when nobody
+    /// is signed in any more.
+    language_cookie: Option<Language>,
     /// What its forms send back.
     pub csrf: CsrfSecret,
     /// Whether the browser has that in its cookie.
@@ -365,6 +368,15 @@ async fn visit(
     let query = parts.uri.query().unwrap_or_default();
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let actor = session.as_ref().map(|session| session.acting().unwrap_or(session.account().id));
+    let chosen = match actor {
+        Some(account) => choose_language::chosen(context, account).await?,
+        None => None,
+    };
+    let chosen = chosen.filter(|chosen| site.renderer.look.languages.contains(chosen));
+    let language_cookie = chosen.filter(|chosen| {
+        let kept = handlers::cookie(&parts.headers, cookie::LANGUAGE);
+        kept.as_deref() != Some(chosen.as_str())
+    });
     let mut visit = Visit {
         service,
         site,
@@ -377,7 +389,8 @@ async fn visit(
         caller: Caller { actor, ..caller },
         session,
         presented,
-        language,
+        language: chosen.unwrap_or(language),
+        language_cookie,
         csrf,
         keeps_csrf,
     };
@@ -453,7 +466,8 @@ fn stale(visit: &Visit<'_>) -> Reply {
         .names()
         .filter(|name| *name != csrf::FIELD)
         .map(|name| {
-            let label = texts::text(visit.language, &format!("field.{name}")).unwrap_or(name);
+            // What nobody types has no label: choices, and what a button or a hidden field says.
+            let label = texts::text(visit.language, &format!("field.{name}"));
             json!({
                 "name": name,
                 "label": label,
@@ -486,6 +500,10 @@ fn show(visit: &Visit<'_>, reply: Reply) -> Result<Response<Body>, Error> {
             if !visit.keeps_csrf && !reply.brings_csrf {
                 let now = visit.context().now();
                 let cookie = cookie::csrf(&site.cookies.csrf, visit.csrf.expose(), now);
+                set_cookie(&mut response, &cookie);
+            }
+            if let Some(language) = visit.language_cookie {
+                let cookie = cookie::language(language.as_str(), visit.context().now());
                 set_cookie(&mut response, &cookie);
             }
             response

@@ -20,6 +20,7 @@ pub mod options;
 pub mod outbox;
 pub mod personal_keys;
 mod postgres;
+pub mod preferences;
 pub mod refresh_families;
 pub mod row;
 pub mod sessions;

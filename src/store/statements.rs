@@ -23,6 +23,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("one_time_links", include_str!("../../sql/queries/one_time_links.sql")),
     ("outbox", include_str!("../../sql/queries/outbox.sql")),
     ("personal_keys", include_str!("../../sql/queries/personal_keys.sql")),
+    ("preferences", include_str!("../../sql/queries/preferences.sql")),
     ("refresh_families", include_str!("../../sql/queries/refresh_families.sql")),
     ("sessions", include_str!("../../sql/queries/sessions.sql")),
     ("signing_keys", include_str!("../../sql/queries/signing_keys.sql")),

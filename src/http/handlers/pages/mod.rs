@@ -26,7 +26,7 @@ pub async fn answer(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         Page::SignOut => sign_in::sign_out(visit).await,
         Page::Acting => acting::begin(visit).await,
         Page::ActingEnd => acting::end(visit).await,
-        Page::Language => Ok(sign_in::language(visit)),
+        Page::Language => sign_in::language(visit).await,
         Page::Account => account::profile(visit).await,
         Page::Email => account::email(visit).await,
         Page::Password => account::password(visit).await,
@@ -64,9 +64,14 @@ const LONGEST_NAME: usize = 150;
 
 /// A text that must be given; noted where it is not.
 fn required(visit: &Visit<'_>, form: &mut Form, name: &'static str) -> String {
+    required_as(visit, form, name, &format!("field.{name}"))
+}
+
+/// As [`required`], for a field that people know by another label.
+fn required_as(visit: &Visit<'_>, form: &mut Form, name: &'static str, label: &str) -> String {
     let text = form.text(name);
     if text.is_empty() {
-        let field = visit.say(&format!("field.{name}"));
+        let field = visit.say(label);
         form.refuse(name, visit.say_with("wrong.required", &[("field", &field)]));
     }
     text

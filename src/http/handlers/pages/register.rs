@@ -45,7 +45,8 @@ pub(super) async fn register(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         return Ok(shown(visit, &form));
     }
     let mailed = email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default();
-    let registration = Registration { username, email, password, first_name, last_name };
+    let language = Some(visit.language);
+    let registration = Registration { username, email, password, first_name, last_name, language };
     match register::register(context, &visit.caller, registration, &rules(context)).await? {
         Ok(_) if context.accounts.activation => {
             let text = visit.say_with("register.mailed", &[("email", &mailed)]);

@@ -3,10 +3,10 @@
 use http::StatusCode;
 use serde_json::json;
 
-use super::{required, required_secret, with_form};
+use super::{required_as, required_secret, with_form};
 use crate::base::clock::Timestamp;
 use crate::flow::sessions::{self, BegunSession};
-use crate::flow::{Credentials, Error, Refusal};
+use crate::flow::{Credentials, Error, Refusal, choose_language};
 use crate::http::pages::{Reply, Visit, is_local};
 use crate::locale::Language;
 use crate::page::form::Form;
@@ -25,7 +25,9 @@ pub(super) async fn sign_in(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     }
     let mut form = visit.take_form();
     // Django's form calls it so, whatever people sign in with.
-    let name = required(visit, &mut form, "username");
+    let by_email = visit.context().accounts.email_login;
+    let label = if by_email { "field.email" } else { "field.username" };
+    let name = required_as(visit, &mut form, "username", label);
     let password = required_secret(visit, &mut form, "password");
     if !form.is_fine() {
         return Ok(shown(visit, &form, for_staff));
@@ -46,7 +48,11 @@ pub(super) async fn sign_in(visit: &mut Visit<'_>) -> Result<Reply, Error> {
             Ok(shown(visit, &form, for_staff))
         }
         Err(Error::Refused(Refusal::WrongCredentials)) => {
-            form.refuse_all(visit.say("sign_in.wrong"));
+            form.refuse_all(visit.say(if by_email {
+                "sign_in.wrong_email"
+            } else {
+                "sign_in.wrong"
+            }));
             Ok(shown(visit, &form, for_staff))
         }
         Err(Error::Refused(Refusal::TooMany { retry_after })) => {
@@ -128,16 +134,18 @@ pub(super) async fn sign_out(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     Ok(visit.message("sign_out.done_title", &text, action).cookie(gone))
 }
 
-/// Keeps a language in a cookie and goes back.
-pub(super) fn language(visit: &mut Visit<'_>) -> Reply {
+/// Keeps a language, in a cookie and with the account of whoever is signed in, and goes back.
+pub(super) async fn language(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     let form = visit.take_form();
     let next = form.text("next");
-    let next = if is_local(&next) { next } else { visit.at("/") };
-    match Language::parse(&form.text("language")) {
-        Some(language) if visit.is_post() => {
-            let now = visit.context().now();
-            Reply::redirect(next).cookie(cookie::language(language.as_str(), now))
-        }
-        _ => Reply::redirect(next),
+    let back = Reply::redirect(if is_local(&next) { next } else { visit.at("/") });
+    let chosen = Language::parse(&form.text("language"));
+    let offered = &visit.site.renderer.look.languages;
+    let chosen = chosen.filter(|chosen| visit.is_post() && offered.contains(chosen));
+    let Some(chosen) = chosen else { return Ok(back) };
+    let context = visit.context();
+    if let Some(account) = visit.caller.actor {
+        choose_language::choose(context, account, chosen).await?;
     }
+    Ok(back.cookie(cookie::language(chosen.as_str(), context.now())))
 }

@@ -13,6 +13,7 @@ on_both_engines! {
     sessions_are_listed_and_ended
     programs_are_listed_and_ended
     everything_is_said_in_three_languages
+    a_language_goes_with_the_account
     pages_are_small_and_safe
     registration_is_off_unless_it_is_on
 }
@@ -206,6 +207,45 @@ async fn everything_is_said_in_three_languages(engine: Engine) {
     let mut browser = Browser::new(&service).header("Accept-Language", "en");
     let page = browser.get("/accounts/login/").await.text();
     assert!(page.contains("<html lang=\"fi\">") && !page.contains("Svenska"), "{page}");
+}
+
+async fn a_language_goes_with_the_account(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    service.account_with("root", |draft| (draft.is_staff, draft.is_superuser) = (true, true)).await;
+    let title = async |browser: &mut Browser<'_>| {
+        let page = browser.get("/accounts/").await.text();
+        let (_, rest) = page.split_once("<h1>").expect("has a title");
+        rest.split('<').next().unwrap_or_default().to_owned()
+    };
+    let mut here = Browser::new(&service).header("Accept-Language", "en");
+    here.sign_in("aino").await;
+    assert_eq!(title(&mut here).await, "My account");
+    here.send("/accounts/language/", &[("language", "fi"), ("next", "/accounts/")]).await;
+    assert_eq!(title(&mut here).await, "Oma tili");
+    // Elsewhere it comes before the cookie, and that before what the browser asks for.
+    let mut there = Browser::new(&service).header("Accept-Language", "en");
+    there.get("/accounts/login/").await;
+    there.send("/accounts/language/", &[("language", "sv"), ("next", "/accounts/login/")]).await;
+    assert!(there.get("/accounts/login/").await.text().contains("<h1>Logga in</h1>"));
+    there.sign_in("aino").await;
+    assert_eq!(title(&mut there).await, "Oma tili");
+    assert_eq!(there.cookies["language"], "fi", "the browser keeps it for when she has signed out");
+    there.send("/accounts/logout/", &[]).await;
+    assert!(there.get("/accounts/login/").await.text().contains("<h1>Kirjaudu sisään</h1>"));
+    let mut root = Browser::new(&service).header("Accept-Language", "en");
+    root.sign_in("root").await;
+    assert_eq!(title(&mut root).await, "My account", "of others nothing is said");
+    // One that is offered no more does not count.
+    let database = service.stop().await;
+    let settings = [("pages.languages", "sv, en")];
+    let service = TestService::on(database, &settings, crate::harness::START).await;
+    let mut browser = Browser::new(&service).header("Accept-Language", "en");
+    browser.sign_in("aino").await;
+    assert_eq!(title(&mut browser).await, "My account");
+    let fields = [("language", "fi"), ("next", "/accounts/")];
+    browser.send("/accounts/language/", &fields).await;
+    assert_eq!(title(&mut browser).await, "My account");
 }
 
 async fn pages_are_small_and_safe(engine: Engine) {

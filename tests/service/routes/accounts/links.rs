@@ -15,6 +15,7 @@ on_both_engines! {
     a_forgotten_password_is_set_anew
     links_that_do_not_work_say_so
     what_is_wrong_with_a_registration_is_told
+    mails_speak_the_language_of_the_account
 }
 
 /// With pages in place of a front end, and mails in a folder.
@@ -30,8 +31,8 @@ async fn site(engine: Engine, folder: &Path) -> TestService {
     TestService::with(engine, &settings).await
 }
 
-/// The path of the link in the mail that comes next.
-async fn link(folder: &Path) -> String {
+/// The text of the mail that comes next.
+async fn mail(folder: &Path) -> String {
     let started = Instant::now();
     let mail = loop {
         let mut mails = std::fs::read_dir(folder).expect("the folder is there");
@@ -47,7 +48,12 @@ async fn link(folder: &Path) -> String {
     };
     let text = std::fs::read_to_string(&mail).expect("can be read");
     std::fs::remove_file(mail).expect("can be removed");
-    let text = text.replace("=\r\n", "").replace("=3D", "=");
+    text.replace("=\r\n", "").replace("=3D", "=")
+}
+
+/// The path of the link in the mail that comes next.
+async fn link(folder: &Path) -> String {
+    let text = mail(folder).await;
     let (_, rest) = text.split_once("https://id.example.org").expect("it holds a link");
     rest.split(['\r', '\n', ' ', '"', '<']).next().expect("it ends").to_owned()
 }
@@ -165,4 +171,36 @@ async fn what_is_wrong_with_a_registration_is_told(engine: Engine) {
         assert_eq!(answer.status, 200, "{told}");
         assert!(answer.text().contains(told), "{told}: {}", answer.text());
     }
+}
+
+async fn mails_speak_the_language_of_the_account(engine: Engine) {
+    let folder = TempDir::new().expect("a folder");
+    let service = site(engine, folder.path()).await;
+    let mut browser = Browser::new(&service).header("Accept-Language", "fi");
+    browser.get("/accounts/register/").await;
+    let fields = [
+        ("username", "uusi"),
+        ("email", "uusi@example.org"),
+        ("password", PASSWORD),
+        ("repeated_password", PASSWORD),
+    ];
+    browser.send("/accounts/register/", &fields).await;
+    let text = mail(folder.path()).await;
+    assert!(text.contains("Subject: Aktivoi tilisi palvelussa"), "{text}");
+    // Whoever asks, and whatever they read: it is the account's owner who is written to.
+    service.account("aino").await;
+    let mut aino = Browser::new(&service);
+    aino.sign_in("aino").await;
+    aino.get("/accounts/").await;
+    aino.send("/accounts/language/", &[("language", "sv"), ("next", "/accounts/")]).await;
+    let ask = json!({ "email": "aino@example.org" });
+    assert_eq!(service.post("/auth/users/reset_password/", &ask).await.status, 204);
+    let text = mail(folder.path()).await;
+    assert!(text.contains("=C3=B6senord") && text.contains("Nytt"), "{text}");
+    // Who has chosen none reads the site's.
+    service.account("eino").await;
+    let ask = json!({ "email": "eino@example.org" });
+    service.post("/auth/users/reset_password/", &ask).await;
+    let text = mail(folder.path()).await;
+    assert!(text.contains("Subject: ") && !text.contains("=C3=B6senord"), "{text}");
 }

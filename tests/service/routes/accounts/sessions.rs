@@ -23,6 +23,8 @@ on_both_engines! {
     django_s_sessions_count
     staff_enter_by_a_door_of_their_own
     guessing_is_told_when_to_try_again
+    who_signs_in_with_an_address_is_told_of_addresses
+    every_form_is_offered_again_when_it_is_stale
 }
 
 async fn a_session_gives_tokens_until_it_is_signed_out(engine: Engine) {
@@ -130,6 +132,10 @@ async fn a_form_without_its_secret_is_offered_again(engine: Engine) {
         );
         assert!(!text.contains(PASSWORD));
     }
+    // What nobody has typed goes along unseen.
+    let fields = [("username", "aino"), ("next", "/x/"), ("csrfmiddlewaretoken", "old")];
+    let text = browser.send_bare("/accounts/login/", &fields).await.text();
+    assert!(text.contains("<input type=\"hidden\" name=\"next\" value=\"/x/\">"), "{text}");
     // The form that is offered works.
     let fields = [("username", "aino"), ("password", PASSWORD), ("next", "/x/")];
     let answer = browser.send("/accounts/login/", &fields).await;
@@ -360,4 +366,78 @@ async fn guessing_is_told_when_to_try_again(engine: Engine) {
     assert!(answer.text().contains("Try again in 5 minutes, at 13:11."), "{}", answer.text());
     service.pass(300);
     assert_eq!(browser.send("/accounts/login/", &fields).await.status, 302);
+}
+
+async fn who_signs_in_with_an_address_is_told_of_addresses(engine: Engine) {
+    let settings = [("account.email_login", "on"), ("account.unique_email", "on")];
+    let service = TestService::with(engine, &settings).await;
+    service.account("aino").await;
+    let mut browser = Browser::new(&service);
+    browser.get("/accounts/login/").await;
+    let page = browser.send("/accounts/login/", &[("username", ""), ("password", "")]).await.text();
+    assert!(page.contains("E-mail address: fill this in."), "{page}");
+    assert!(!page.contains("User name"), "{page}");
+    let fields = [("username", "aino@example.org"), ("password", "mistaken")];
+    let page = browser.send("/accounts/login/", &fields).await.text();
+    assert!(page.contains("The address and the password do not belong together."), "{page}");
+    let fields = [("username", "aino@example.org"), ("password", PASSWORD)];
+    assert_eq!(browser.send("/accounts/login/", &fields).await.status, 302);
+}
+
+async fn every_form_is_offered_again_when_it_is_stale(engine: Engine) {
+    let settings = [("pages.registration", "on"), ("sessions.acting", "on")];
+    let service = TestService::with(engine, &settings).await;
+    service.account_with("root", |draft| (draft.is_staff, draft.is_superuser) = (true, true)).await;
+    let mut browser = Browser::new(&service);
+    browser.sign_in("root").await;
+    browser.get("/accounts/keys/").await;
+    browser.send("/accounts/keys/", &[("do", "make"), ("name", "x"), ("life", "604800")]).await;
+    for target in [
+        "/accounts/",
+        "/accounts/login/",
+        "/accounts/logout/",
+        "/accounts/email/",
+        "/accounts/password_change/",
+        "/accounts/devices/",
+        "/accounts/keys/",
+        "/accounts/keys/1/",
+        "/v3/auth/tokens/",
+        "/accounts/acting/",
+        "/accounts/language/",
+        "/accounts/register/",
+        "/accounts/activate/",
+        "/accounts/activate/MQ/token/",
+        "/accounts/password_reset/",
+        "/accounts/reset/MQ/token/",
+        "/accounts/username_reset/MQ/token/",
+        "/accounts/email/verify/1:token/",
+        "/accounts/email/confirm/MQ/token/",
+        "/sysadmin/login/",
+    ] {
+        for hidden in [None, Some("a".repeat(64))] {
+            let mut fields = vec![
+                ("name", "what I <typed>"),
+                ("scope", "GET:/api/**"),
+                ("do", "make"),
+                ("current_password", "never-shown-1"),
+                ("repeated_password", "never-shown-2"),
+            ];
+            fields.extend(hidden.as_deref().map(|hidden| ("csrfmiddlewaretoken", hidden)));
+            let answer = browser.send_bare(target, &fields).await;
+            assert_eq!(answer.status, 403, "{target}");
+            let text = answer.text();
+            for kept in
+                ["value=\"what I &lt;typed&gt;\"", "value=\"GET:/api/**\"", "value=\"make\""]
+            {
+                assert!(text.contains(kept), "{target}: {text}");
+            }
+            assert!(text.contains(&format!("action=\"{target}\"")), "{target}: {text}");
+            assert!(!text.contains("never-shown"), "{target}: {text}");
+        }
+    }
+    // Offered again, it does what it would have done.
+    let fields = [("first_name", "Väinö"), ("last_name", "x"), ("csrfmiddlewaretoken", "stale")];
+    browser.send_bare("/accounts/", &fields).await;
+    let answer = browser.send("/accounts/", &fields[..2]).await;
+    assert_eq!(answer.header("location"), "/accounts/?saved");
 }
