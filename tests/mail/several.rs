@@ -101,6 +101,30 @@ impl Served {
     }
 }
 
+/// Two instances of the program share a queue, and one of them is killed amid some mails.
+#[test]
+fn the_other_instance_sends_what_a_killed_one_held() {
+    block_on(async {
+        const MAILS: usize = 60;
+        let (office, sink) = (Office::new(Engine::Postgres).await, Sink::start().await);
+        sink.set(Mood::Slow(Duration::from_millis(200)));
+        let (doomed, other) = (Served::start(&office, &sink), Served::start(&office, &sink));
+        office.write_many(MAILS).await;
+        let started = Instant::now();
+        while sink.taken().len() < 10 || sink.most_open() <= 4 {
+            assert!(started.elapsed() < seconds(20), "both have a part in it");
+            sleep(Duration::from_millis(10)).await;
+        }
+        let logs = doomed.kill();
+        assert!(sink.counts().len() < MAILS, "killed amid some");
+        office.emptied(seconds(30)).await;
+        assert_eq!(sink.counts().len(), MAILS);
+        let doubles = sink.taken().len() - MAILS;
+        assert!(doubles <= 4, "{doubles} doubles: at most those under way at the kill");
+        assert!(logs.contains("ready") && other.kill().contains("ready"));
+    });
+}
+
 /// The program itself, killed again and again amid a queue.
 #[test]
 fn kill_9_loses_no_mail() {

@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod clients;
 mod configuration;
+mod failover;
 mod inspect;
 mod keys;
 mod policies;

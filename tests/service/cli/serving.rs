@@ -77,16 +77,16 @@ impl Serving {
         Connection::tcp(self.operations).await.ask(&Request::new("GET", path)).await
     }
 
-    async fn post(&self, target: &str, body: &serde_json::Value) -> Answer {
+    pub(super) async fn post(&self, target: &str, body: &serde_json::Value) -> Answer {
         Connection::tcp(self.public).await.ask(&Request::new("POST", target).json(body)).await
     }
 
-    async fn sign_in(&self, name: &str) -> Pair {
+    pub(super) async fn sign_in(&self, name: &str) -> Pair {
         let credentials = json!({ "username": name, "password": "password" });
         Pair::of(&self.post("/api/token/", &credentials).await)
     }
 
-    async fn admits(&self, credential: &str) -> bool {
+    pub(super) async fn admits(&self, credential: &str) -> bool {
         let request = gate_request("POST", "/api/v1/", credential);
         let answer = Connection::tcp(self.public).await.ask(&request).await;
         assert!(matches!(answer.status, 204 | 401), "{}", answer.status);
@@ -94,7 +94,7 @@ impl Serving {
     }
 
     /// Waits until it refuses a credential; fails after a second.
-    async fn refuses_soon(&self, credential: &str, after: &str) {
+    pub(super) async fn refuses_soon(&self, credential: &str, after: &str) {
         let started = Instant::now();
         while self.admits(credential).await {
             assert!(started.elapsed() < Duration::from_secs(1), "still admitted after {after}");
