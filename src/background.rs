@@ -10,7 +10,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::account::account::AccountId;
 use crate::account::password::most_common_parameters;
-use crate::base::clock::Timestamp;
 use crate::flow::key_schedule::{KeySchedule, Step};
 use crate::flow::{Context, audit};
 use crate::gate::decide::Gate;
@@ -21,7 +20,8 @@ use crate::store::accounts::Owner;
 use crate::store::changes::{self, Change, Feed};
 use crate::store::link::Link;
 use crate::store::{
-    StoreError, accounts, attempts, clients, personal_keys, refresh_families, sessions, triggers,
+    StoreError, accounts, attempts, clients, one_time_links, personal_keys, refresh_families,
+    sessions, triggers,
 };
 
 /// How often the feed of changes is looked at while notices of changes come in: only in case one does not.
@@ -361,35 +361,35 @@ impl Background {
         }
     }
 
+    /// Deletes what has expired. Any instance may, and several at once: each row goes once.
     async fn sweep(&self) -> Result<(), StoreError> {
-        let context = &self.context;
+        let (context, store) = (&self.context, &self.context.store);
         let now = context.now();
         // A family is needed as long as its last access token lives.
-        let expired: Timestamp = now.minus(context.longest_access);
-        while refresh_families::sweep(&context.store, expired, BATCH).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        while self.mail.sweep(BATCH).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        while audit::sweep(context, BATCH).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        while clients::sweep(&context.store, now, BATCH).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        while attempts::sweep(&context.store, now, BATCH).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        while sessions::sweep(&context.store, now, BATCH).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let expired = now.minus(context.longest_access);
         let ended = now.minus(self.keep_ended_keys);
-        while personal_keys::sweep(&context.store, ended, BATCH).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        changes::sweep(&context.store, now.minus(KEEP_CHANGES)).await
+        let heard = now.minus(KEEP_CHANGES);
+        in_batches(|| refresh_families::sweep(store, expired, BATCH)).await?;
+        in_batches(|| self.mail.sweep(BATCH)).await?;
+        in_batches(|| audit::sweep(context, BATCH)).await?;
+        in_batches(|| clients::sweep(store, now, BATCH)).await?;
+        in_batches(|| attempts::sweep(store, now, BATCH)).await?;
+        in_batches(|| sessions::sweep(store, now, BATCH)).await?;
+        in_batches(|| one_time_links::sweep(store, now, BATCH)).await?;
+        in_batches(|| personal_keys::sweep(store, ended, BATCH)).await?;
+        in_batches(|| changes::sweep(store, heard, BATCH)).await
     }
+}
+
+/// Runs what deletes a few rows and gives how many until none are left, with room for others in between.
+async fn in_batches<F>(delete: impl Fn() -> F + Send) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<usize, StoreError>> + Send,
+{
+    while delete().await? > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 fn tell(step: &Step) {

@@ -34,4 +34,6 @@ LEFT JOIN changes c ON c.id > seen.id
 ORDER BY c.id LIMIT $2;
 
 -- name: sweep
-DELETE FROM changes WHERE changed_at < $1;
+DELETE FROM changes
+WHERE id IN (SELECT id FROM changes WHERE changed_at < $1 ORDER BY changed_at LIMIT $2)
+RETURNING id;

@@ -30,4 +30,6 @@ SELECT 1 AS sent FROM one_time_links WHERE account_id = $1 AND purpose = $2 AND 
 UPDATE one_time_links SET used_at = $3 WHERE account_id = $1 AND purpose = $2 AND used_at IS NULL;
 
 -- name: sweep
-DELETE FROM one_time_links WHERE expires_at < $1;
+DELETE FROM one_time_links
+WHERE digest IN (SELECT digest FROM one_time_links WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
+RETURNING purpose;

@@ -163,7 +163,8 @@ pub async fn check_link(store: &Store, link: &Link) -> Result<(), StoreError> {
     Err(StoreError::Other(sentence.to_owned()))
 }
 
-/// Deletes what every instance has read long ago.
-pub async fn sweep(store: &Store, before: Timestamp) -> Result<(), StoreError> {
-    store.write("changes.sweep", &[before.seconds().into()]).await.map(drop)
+/// Deletes at most `most` of what every instance has read long ago. Gives how many there were.
+pub async fn sweep(store: &Store, before: Timestamp, most: i64) -> Result<usize, StoreError> {
+    let params = [before.seconds().into(), most.into()];
+    store.write("changes.sweep", &params).await.map(|rows| rows.len())
 }

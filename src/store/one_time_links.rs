@@ -133,7 +133,8 @@ pub async fn end_of_account(
     tx.run("one_time_links.end_of_account", &params).await.map(drop)
 }
 
-/// Deletes links that ended before `before`.
-pub async fn sweep(store: &Store, before: Timestamp) -> Result<(), StoreError> {
-    store.write("one_time_links.sweep", &[before.seconds().into()]).await.map(drop)
+/// Deletes at most `most` links that have expired. Gives how many there were.
+pub async fn sweep(store: &Store, now: Timestamp, most: i64) -> Result<usize, StoreError> {
+    let params = [now.seconds().into(), most.into()];
+    store.write("one_time_links.sweep", &params).await.map(|rows| rows.len())
 }

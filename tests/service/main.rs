@@ -30,6 +30,7 @@ mod django;
 mod django_site;
 mod drain;
 mod harness;
+mod housekeeping;
 mod jwt;
 mod keys;
 mod link;

@@ -2,9 +2,9 @@
 
 mod accounts;
 mod api;
-mod auth;
+pub(crate) mod auth;
 mod every_route;
 mod gate;
-mod oauth;
+pub(crate) mod oauth;
 mod sysadmin;
 mod v3;

@@ -40,7 +40,7 @@ on_both_engines! {
 }
 
 /// A registered client and its secret.
-struct Registered {
+pub(crate) struct Registered {
     id: &'static str,
     secret: String,
 }
@@ -65,7 +65,7 @@ fn id(text: &str) -> ClientId {
 }
 
 /// Registers a client with both grants.
-async fn register(
+pub(crate) async fn register(
     service: &TestService,
     name: &'static str,
     scopes: &str,
@@ -104,7 +104,7 @@ async fn ask_token(service: &TestService, client: &Registered, form: &str) -> An
 }
 
 /// A token for a client itself.
-async fn token(service: &TestService, client: &Registered) -> String {
+pub(crate) async fn token(service: &TestService, client: &Registered) -> String {
     let answer = ask_token(service, client, "grant_type=client_credentials").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["access_token"].as_str().expect("is text").to_owned()
