@@ -273,6 +273,12 @@ pub trait Dialect: Send + Sync {
         Answer::json(StatusCode::OK, json!({}))
     }
 
+    /// What is said around a request: that its method or its body is refused before anybody looks at what it
+    /// asks for, or that we are at fault. `answer` is as Django REST framework says it.
+    fn around(&self, answer: Answer) -> Answer {
+        answer
+    }
+
     /// A refused request.
     fn refuse(&self, endpoint: Endpoint, refusal: &Refusal) -> Answer;
 

@@ -7,6 +7,9 @@
 //! | revoke (RFC 7009) | 200 `{}`, also for what is no token | 400 |
 //! | key set (RFC 7517 5), metadata (RFC 8414) | 200 | – |
 //!
+//! A method or a body that is refused unread, and a fault of ours, keep the status of HTTP (405, 413, 500, 503) and
+//! have the body of the standard.
+//!
 //! A client that does not authenticate gets 401 `invalid_client` with `WWW-Authenticate: Basic` (RFC 6749 5.2),
 //! whoever comes with a bad bearer token 401 with `WWW-Authenticate: Bearer` (RFC 6750 3).
 
@@ -350,6 +353,22 @@ impl Dialect for OAuth {
             body.insert("refresh_token".to_owned(), refresh.expose().into());
         }
         Answer::json(StatusCode::OK, Value::Object(body))
+    }
+
+    /// With the status of HTTP, as the peers have it, and a body that OAuth's clients can read (RFC 6749 5.2; the
+    /// codes of faults are of 4.1.2.1).
+    fn around(&self, answer: Answer) -> Answer {
+        let (code, description) = match answer.status {
+            StatusCode::METHOD_NOT_ALLOWED => ("invalid_request", "the method is none of Allow"),
+            StatusCode::PAYLOAD_TOO_LARGE => ("invalid_request", "the request body is too large"),
+            StatusCode::REQUEST_TIMEOUT => {
+                ("invalid_request", "the request body did not arrive in time")
+            }
+            StatusCode::SERVICE_UNAVAILABLE => ("temporarily_unavailable", "try again later"),
+            status if status.is_server_error() => ("server_error", "a server error occurred"),
+            _ => ("invalid_request", "the request cannot be read"),
+        };
+        Answer { body: error(code, description).body, ..answer }
     }
 
     fn refuse(&self, _: Endpoint, refusal: &Refusal) -> Answer {

@@ -87,7 +87,13 @@ where
     };
     let caller = caller::caller(service, &parts.headers, peer, layout, &request_id);
     let mut response = match (found, &service.pages) {
-        (Some(_), _) if busy => response::fault(StatusCode::SERVICE_UNAVAILABLE, &request_id),
+        (Some(found), _) if busy => {
+            let dialect = match &found {
+                Found::Endpoint(route, _) => Some(route.dialect.as_ref()),
+                Found::Page(..) => None,
+            };
+            response::fault(StatusCode::SERVICE_UNAVAILABLE, &request_id, dialect)
+        }
         (Some(Found::Endpoint(route, id)), _) => {
             let asked = Asked { parts, id, caller };
             serve(service, &route, asked, body, &request_id).await
@@ -176,8 +182,9 @@ where
     };
     let body = match body {
         Ok(body) => body,
-        Err(answer) => return response::render(&answer, route),
+        Err(answer) => return response::render(&route.dialect.around(answer), route),
     };
+    let dialect = Some(route.dialect.as_ref());
     let task = {
         let (service, route) = (Arc::clone(service), route.clone());
         tokio::spawn(async move { run(&service, &route, &asked, &body).await })
@@ -191,16 +198,16 @@ where
         Ok(Ok(Err(Error::Fault(fault)))) => {
             service.metrics.faults.with_label_values(&[route.endpoint.name()]).inc();
             tracing::error!(endpoint = route.endpoint.name(), %request_id, %fault, "fault");
-            response::fault(status_of(&fault), request_id)
+            response::fault(status_of(&fault), request_id, dialect)
         }
         Ok(Err(panicked)) => {
             service.metrics.faults.with_label_values(&[route.endpoint.name()]).inc();
             tracing::error!(endpoint = route.endpoint.name(), %request_id, %panicked, "panic");
-            response::fault(StatusCode::INTERNAL_SERVER_ERROR, request_id)
+            response::fault(StatusCode::INTERNAL_SERVER_ERROR, request_id, dialect)
         }
         Err(_) => {
             tracing::error!(endpoint = route.endpoint.name(), %request_id, "took too long");
-            response::fault(StatusCode::SERVICE_UNAVAILABLE, request_id)
+            response::fault(StatusCode::SERVICE_UNAVAILABLE, request_id, dialect)
         }
     }
 }
@@ -242,7 +249,7 @@ async fn run(
         return Ok(describe(route));
     }
     if !route.methods.include(method) {
-        return Ok(drf::method_not_allowed(words, method.as_str()));
+        return Ok(route.dialect.around(drf::method_not_allowed(words, method.as_str())));
     }
     if let Manner::OAuth(dialect) = &route.manner {
         let asked = oauth::Asked { headers: &parts.headers, body, client: &asked.caller };

@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
-use crate::dialect::Answer;
+use crate::dialect::{Answer, Dialect};
 use crate::http::router::Route;
 use crate::http::routes::Methods;
 
@@ -67,15 +67,25 @@ pub fn not_found() -> Response<Body> {
     page(StatusCode::NOT_FOUND, "Not Found", "There is nothing at this address.")
 }
 
-/// 500 or 503 for a fault of ours: the request's id and no detail.
+/// 500 or 503 for a fault of ours: the request's id and no detail, as the dialect of the route has it.
 #[must_use]
-pub fn fault(status: StatusCode, request_id: &str) -> Response<Body> {
+pub fn fault(
+    status: StatusCode,
+    request_id: &str,
+    dialect: Option<&dyn Dialect>,
+) -> Response<Body> {
     let detail = if status == StatusCode::SERVICE_UNAVAILABLE {
         "Service temporarily unavailable, try again later."
     } else {
         "A server error occurred."
     };
-    let body = serde_json::json!({ "detail": detail, "request_id": request_id });
+    let answer = Answer::detail(status, detail);
+    let answer = match dialect {
+        Some(dialect) => dialect.around(answer),
+        None => answer,
+    };
+    let mut body = answer.body.unwrap_or_default();
+    body["request_id"] = request_id.into();
     let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -13,6 +13,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
+use crate::client::Request;
 use crate::harness::{Database, Engine, START, TestService};
 use crate::proxy::{Proxy, Way};
 use crate::support::{CLUSTER, Cluster, block_on, connect};
@@ -246,6 +247,12 @@ fn cut_off(way: Way) {
         let (status, ready) = operate(&service, "/ready").await;
         assert_eq!(status, 503);
         assert!(ready.contains("only anonymous reading passes"), "{ready}");
+        let request =
+            Request::new("POST", "/oauth/introspect").header("Authorization", "Basic YTpi");
+        let request = request.body("application/x-www-form-urlencoded", "token=x");
+        let told = service.ask(&request).await;
+        assert_eq!((told.status, told.header("retry-after")), (503, "1"));
+        assert_eq!(told.json()["error"], "temporarily_unavailable");
         let (_, metrics) = operate(&service, "/metrics").await;
         assert!(metrics.contains("avain_gate_mode{mode=\"closed\"} 1"), "{metrics}");
 

@@ -26,6 +26,7 @@ on_both_engines! {
     scopes_and_grants_are_those_of_the_registration
     a_client_that_does_not_authenticate_is_told_so
     requests_are_forms
+    a_fault_of_ours_is_told_as_the_standard_has_it
     an_ended_client_ends_everywhere
     another_secret_takes_over
     a_client_whose_account_ends_is_refused
@@ -258,8 +259,12 @@ async fn requests_are_forms(engine: Engine) {
         }
         is_error(&post(&service, target, &client.basic(), "").await, 400, "invalid_request");
         for method in ["GET", "PUT", "DELETE"] {
-            assert_eq!(service.ask(&Request::new(method, target)).await.status, 405);
+            let answer = service.ask(&Request::new(method, target)).await;
+            is_error(&answer, 405, "invalid_request");
+            assert_eq!(answer.header("allow"), "POST, OPTIONS");
         }
+        let large = format!("token={}", "a".repeat(2 << 20));
+        is_error(&post(&service, target, &client.basic(), &large).await, 413, "invalid_request");
         // OAuth clients name media types of their own.
         let request = Request::new("POST", target).header("Authorization", client.basic());
         let request = request.header("Accept", "application/token-introspection+jwt");
@@ -270,6 +275,22 @@ async fn requests_are_forms(engine: Engine) {
 }
 
 /// What ends a client, and whether its tokens end with it.
+/// Whoever speaks OAuth can read it all the same.
+async fn a_fault_of_ours_is_told_as_the_standard_has_it(engine: Engine) {
+    let service = TestService::start(engine).await;
+    let client = register(&service, "reports", "read introspect", None).await;
+    let away = "-- name: rename\nALTER TABLE clients RENAME TO elsewhere;";
+    let store = service.database.open_as_django(away);
+    store.write("django.rename", &[]).await.expect("it is renamed");
+    for target in ["/oauth/token", "/oauth/introspect", "/oauth/revoke"] {
+        let form = "grant_type=client_credentials&token=x";
+        let answer = post(&service, target, &client.basic(), form).await;
+        is_error(&answer, 500, "server_error");
+        assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
+        assert!(!answer.text().contains("clients"), "no detail: {}", answer.text());
+    }
+}
+
 async fn an_ended_client_ends_everywhere(engine: Engine) {
     let one = TestService::start(engine).await;
     let other = TestService::on(Database::alike(&one.database), &[], START).await;
