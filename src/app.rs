@@ -885,6 +885,7 @@ fn account_rules(settings: &Settings, passwords: PasswordRules) -> AccountRules 
         log_in_after_activation: account.login_after_activation,
         confirm_activation: account.confirm_activation,
         confirm_password: account.confirm_password,
+        warn_of_reuse: account.warn_of_reuse,
         confirm_username: account.confirm_username,
         end_keys_on_password_change: account.end_keys_on_password_change,
         unique_email: account.unique_email,

@@ -221,6 +221,9 @@ group! {
         confirm_password: bool = "off";
         /// A mail tells of another user name.
         confirm_username: bool = "off";
+        /// A mail tells the owner that somebody else has used a refresh token of theirs, so that the sign-in was
+        /// ended; once a day at most.
+        warn_of_reuse: bool = "on";
         /// Every account that is made gets a classic API key at once, as in Metax.
         classic_keys: bool = "off";
         /// Another password ends the account's API keys too. Tokens it always ends.

@@ -244,6 +244,8 @@ pub struct AccountRules {
     pub confirm_activation: bool,
     /// A mail tells of another password.
     pub confirm_password: bool,
+    /// A mail tells of a refresh token that somebody else has used.
+    pub warn_of_reuse: bool,
     /// A mail tells of another user name.
     pub confirm_username: bool,
     /// Another password ends all API keys too.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::account::account::AccountId;
+use crate::account::account::{Account, AccountId};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::flow::audit::{self, Event};
-use crate::flow::{Caller, Context, Error, Fault, LayoutRules, Refusal, RenewedTokens};
+use crate::flow::{Caller, Context, Error, Fault, LayoutRules, Refusal, RenewedTokens, links};
+use crate::mail::message::Message;
 use crate::store::refresh_families::EndReason;
 use crate::store::{StoreError, accounts, refresh_families};
 use crate::token::authenticated::Authenticated;
@@ -166,14 +167,23 @@ pub(super) async fn find_or_adopt(
     found.ok_or(Error::Fault(Fault::Broken("an adopted family is not there")))
 }
 
-/// Ends a family of which somebody else holds a copy of a token.
+/// Ends a family of which somebody else holds a copy of a token, and tells its owner.
 pub(super) async fn reused(
     context: &Context,
     caller: &Caller,
     family: &Family,
     now: Timestamp,
 ) -> Error {
-    match end_reused(context, caller, family, now).await {
+    let owner = match to_be_warned(context, family, now).await {
+        Ok(owner) => owner,
+        Err(error) => return error,
+    };
+    let mut ended = end_reused(context, caller, family, owner.as_ref(), now).await;
+    if let Err(Error::Fault(Fault::Mail(why))) = &ended {
+        tracing::error!(why, "no mail tells of a refresh token that was used again");
+        ended = end_reused(context, caller, family, None, now).await;
+    }
+    match ended {
         Ok(ended) => {
             if ended {
                 tracing::warn!(
@@ -184,21 +194,52 @@ pub(super) async fn reused(
             }
             Rejection::Revoked.into()
         }
-        Err(error) => error.into(),
+        Err(error) => error,
     }
+}
+
+/// How seldom an owner is told: a client that goes wrong must not fill their mailbox.
+const BETWEEN_WARNINGS: Duration = Duration::from_hours(24);
+
+/// The owner of a family that is about to be ended, where a mail is to tell them.
+async fn to_be_warned(
+    context: &Context,
+    family: &Family,
+    now: Timestamp,
+) -> Result<Option<Account>, Error> {
+    if !context.accounts.warn_of_reuse || family.ended || !family.account_is_active {
+        return Ok(None);
+    }
+    let before = audit::Search {
+        account: Some(family.account),
+        event: Some(Event::RefreshReuse),
+        since: Some(now.minus(BETWEEN_WARNINGS)),
+        ..audit::Search::default()
+    };
+    if !audit::search(&context.store, &before, None, 1).await?.is_empty() {
+        return Ok(None);
+    }
+    Ok(accounts::find_by_id(&context.store, family.account).await?)
 }
 
 async fn end_reused(
     context: &Context,
     caller: &Caller,
     family: &Family,
+    owner: Option<&Account>,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, Error> {
     let mut tx = context.store.begin("end reused family").await?;
     let ended = refresh_families::end_in(&mut tx, family.id, EndReason::Reuse, now).await?;
     if ended {
         let reuse = audit::event(Event::RefreshReuse, caller, now).about_id(family.account);
         reuse.detail("family", family.id.to_string()).record(&mut tx).await?;
+        if let Some(owner) = owner
+            && let Some(address) = links::address_of(owner)
+        {
+            let message = Message::RefreshReuse;
+            links::send_notice(context, &mut tx, owner, &address, message, now).await?;
+        }
     }
     tx.commit().await?;
     Ok(ended)

@@ -26,6 +26,8 @@ pub enum Message {
     EmailChange,
     /// The address was changed; goes to the old one.
     EmailChanged,
+    /// A refresh token was used again by somebody else, and its sign-in was ended.
+    RefreshReuse,
 }
 
 /// What a row of the outbox is about that is no mail: made where a mail was asked for that nobody gets, so
@@ -34,7 +36,7 @@ pub const NOTHING: &str = "nothing";
 
 impl Message {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Activation,
         Self::ActivationDone,
         Self::PasswordReset,
@@ -44,6 +46,7 @@ impl Message {
         Self::EmailVerification,
         Self::EmailChange,
         Self::EmailChanged,
+        Self::RefreshReuse,
     ];
 
     /// Its name in files, in the outbox and in metrics.
@@ -59,6 +62,7 @@ impl Message {
             Self::EmailVerification => "email_verification",
             Self::EmailChange => "email_change",
             Self::EmailChanged => "email_changed",
+            Self::RefreshReuse => "refresh_reuse",
         }
     }
 
@@ -80,7 +84,8 @@ impl Message {
             Self::ActivationDone
             | Self::PasswordChanged
             | Self::UsernameChanged
-            | Self::EmailChanged => false,
+            | Self::EmailChanged
+            | Self::RefreshReuse => false,
         }
     }
 }

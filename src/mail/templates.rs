@@ -31,7 +31,7 @@ macro_rules! language {
     };
     ($language:literal) => {
         language!($language: "activation" "activation_done" "password_reset" "password_changed"
-            "username_reset" "username_changed" "email_verification" "email_change" "email_changed")
+            "username_reset" "username_changed" "email_verification" "email_change" "email_changed" "refresh_reuse")
     };
 }
 

@@ -27,6 +27,7 @@ mod email_change;
 mod email_login;
 mod logging;
 mod resets;
+mod reuse;
 mod site;
 mod staff;
 #[expect(dead_code, reason = "the store's tests need more of it")]
