@@ -242,8 +242,14 @@ fn about_page(page: Page) -> (&'static str, &'static str) {
 
 /// As [`about_page`], of the administration.
 fn about_section(section: Section) -> (&'static str, &'static str) {
+    let form = "GET, POST";
     match section {
         Section::Front => ("the administration", "GET"),
+        Section::NewAccount => ("making an account", form),
+        Section::Account => ("one account: names, state, rank, signing it out everywhere", form),
+        Section::AccountAccess => ("its keys, sign-ins and sessions, and ending them", form),
+        Section::AccountPassword => ("another password for it", form),
+        Section::AccountDeletion => ("deleting it, with what hangs on it", form),
         Section::Accounts => {
             ("all accounts: by the beginning of user name or mail address, and by state", "GET")
         }

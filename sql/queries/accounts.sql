@@ -64,6 +64,10 @@ UPDATE auth_user SET last_login = $2 WHERE id = $1;
 -- name: set_active
 UPDATE auth_user SET is_active = $2 WHERE id = $1 AND is_active <> $2 RETURNING id;
 
+-- name: set_rank
+UPDATE auth_user SET is_staff = $2, is_superuser = $3
+WHERE id = $1 AND (is_staff <> $2 OR is_superuser <> $3) RETURNING id;
+
 -- name: edit
 UPDATE auth_user SET email = $2, first_name = $3, last_name = $4, is_staff = $5, is_superuser = $6
 WHERE id = $1 RETURNING id;

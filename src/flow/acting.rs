@@ -44,7 +44,8 @@ pub fn may_act(context: &Context, actor: &Account, account: &Account) -> bool {
     has_right(context, actor) && account.may_hold_tokens() && power(account) < power(actor)
 }
 
-fn power(account: &Account) -> u8 {
+/// How much somebody may do: superusers more than staff, staff more than members.
+pub(super) fn power(account: &Account) -> u8 {
     match (account.is_superuser, account.is_staff) {
         (true, _) => 2,
         (false, true) => 1,

@@ -264,6 +264,26 @@ pub async fn edit(
     Ok(tx.commit().await?)
 }
 
+/// Says whether an account may enter the administration, and do everything. Gives whether that changed
+/// anything. Where Django owns the accounts, our role may lack the right to it.
+pub async fn set_rank(
+    store: &Store,
+    caller: &Caller,
+    account: AccountId,
+    is_staff: bool,
+    is_superuser: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = store.begin("set rank").await?;
+    let changed = accounts::set_rank_in(&mut tx, account, is_staff, is_superuser, now).await?;
+    if changed {
+        let event = audit::event(Event::AccountChanged, caller, now).about_id(account);
+        event.detail("rank", rank(is_staff, is_superuser)).record(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(changed)
+}
+
 /// How an account was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {

@@ -31,6 +31,7 @@ pub mod reset_password;
 pub mod revoke;
 pub mod sessions;
 pub mod sign_in;
+pub mod steward;
 pub mod verify;
 
 use std::net::IpAddr;

@@ -326,4 +326,9 @@ pub const PAGES: &[PageRow] = &[
     page(Administration, "/login", Page::AdministrationSignIn, Anybody),
     section("", Section::Front),
     section("/auth/user", Section::Accounts),
+    section("/auth/user/add", Section::NewAccount),
+    section("/auth/user/{id}/change", Section::Account),
+    section("/auth/user/{id}/access", Section::AccountAccess),
+    section("/auth/user/{id}/password", Section::AccountPassword),
+    section("/auth/user/{id}/delete", Section::AccountDeletion),
 ];

@@ -1,6 +1,8 @@
 //! Fills templates in. A page can always be shown: an operator's template that fails is told about and the
 //! one that is compiled in takes its place.
 
+mod administration;
+
 use std::fmt;
 use std::path::Path;
 
@@ -324,6 +326,9 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
         ),
         ("acting.html", with(json!({}))),
     ]
+    .into_iter()
+    .chain(administration::samples())
+    .collect()
 }
 
 fn sample_account() -> Account {

@@ -7,6 +7,16 @@ pub enum Section {
     Front,
     /// All accounts.
     Accounts,
+    /// Making an account.
+    NewAccount,
+    /// One account: what it says about itself, and what it may.
+    Account,
+    /// What opens something for it: keys, sign-ins, sessions.
+    AccountAccess,
+    /// Another password for it.
+    AccountPassword,
+    /// Deleting it, once one has seen what goes with it.
+    AccountDeletion,
 }
 
 impl Section {
@@ -16,6 +26,11 @@ impl Section {
         match self {
             Self::Front => "page_administration",
             Self::Accounts => "page_accounts",
+            Self::NewAccount => "page_new_account",
+            Self::Account => "page_administered_account",
+            Self::AccountAccess => "page_account_access",
+            Self::AccountPassword => "page_account_password",
+            Self::AccountDeletion => "page_account_deletion",
         }
     }
 }

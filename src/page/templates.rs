@@ -24,6 +24,8 @@ pub(super) const BUILT_IN: &[(&str, &str)] = files![
     "key_parts.html" "keys.html" "key.html" "tokens.html" "activity.html"
     "register.html" "address.html" "follow.html" "reset.html" "username_reset.html"
     "administration/frame.html" "administration/parts.html" "administration/front.html" "administration/list.html"
+    "administration/account.html" "administration/account_new.html" "administration/account_access.html"
+    "administration/account_password.html" "administration/account_delete.html"
 ];
 
 /// The templates that are compiled in.

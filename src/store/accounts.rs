@@ -258,6 +258,22 @@ pub async fn edit_in(
     changes::note(tx, Change::Account(id.get()), now).await
 }
 
+/// Part of a transaction: changes the flags of an account. Gives whether they were others before.
+pub async fn set_rank_in(
+    tx: &mut Tx,
+    id: AccountId,
+    is_staff: bool,
+    is_superuser: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let params = [id.get().into(), is_staff.into(), is_superuser.into()];
+    let changed = !tx.run("accounts.set_rank", &params).await?.is_empty();
+    if changed {
+        changes::note(tx, Change::Account(id.get()), now).await?;
+    }
+    Ok(changed)
+}
+
 /// Part of a transaction: deletes an account, its API keys and all of ours that hangs on it.
 /// [`StoreError::ForeignKey`] where other tables refer to it, at once or at the COMMIT.
 pub async fn delete_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), StoreError> {

@@ -1,1 +1,2 @@
+mod account;
 mod accounts;

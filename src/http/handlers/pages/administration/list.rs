@@ -9,12 +9,37 @@ use crate::http::pages::{Reply, Visit};
 /// Rows of a page: as many as keep it small.
 pub(super) const ROWS: usize = 25;
 
-/// A list about to be shown.
-pub(super) struct List {
-    title: &'static str,
+/// A table: columns and rows of cells.
+pub(super) struct Table {
     columns: Vec<Value>,
     rows: Vec<Value>,
+}
+
+impl Table {
+    /// A table with columns of these names: `administration.column.<name>`.
+    pub(super) fn new(visit: &Visit<'_>, columns: &[&str]) -> Self {
+        let column = |name: &&str| json!(visit.say(&format!("administration.column.{name}")));
+        Self { columns: columns.iter().map(column).collect(), rows: Vec::new() }
+    }
+
+    /// One more row.
+    pub(super) fn row(&mut self, cells: Vec<Value>) {
+        self.rows.push(Value::Array(cells));
+    }
+
+    /// For a template.
+    pub(super) fn view(self) -> Value {
+        json!({ "columns": self.columns, "rows": self.rows })
+    }
+}
+
+/// A page of a list about to be shown.
+pub(super) struct List {
+    title: &'static str,
+    /// What stands in it.
+    pub(super) table: Table,
     filters: Vec<Value>,
+    actions: Vec<Value>,
     /// What was asked for, to ask for it again on the next page.
     asked: Vec<(&'static str, String)>,
     previous: Option<String>,
@@ -22,14 +47,13 @@ pub(super) struct List {
 }
 
 impl List {
-    /// A list with columns of these names: `administration.column.<name>`.
+    /// A list with columns as [`Table::new`] has them.
     pub(super) fn new(visit: &Visit<'_>, title: &'static str, columns: &[&str]) -> Self {
-        let column = |name: &&str| json!(visit.say(&format!("administration.column.{name}")));
         Self {
             title,
-            columns: columns.iter().map(column).collect(),
-            rows: Vec::new(),
+            table: Table::new(visit, columns),
             filters: Vec::new(),
+            actions: Vec::new(),
             asked: Vec::new(),
             previous: None,
             next: None,
@@ -66,9 +90,9 @@ impl List {
         chosen
     }
 
-    /// One more row.
-    pub(super) fn row(&mut self, cells: Vec<Value>) {
-        self.rows.push(Value::Array(cells));
+    /// A button above the list that leads somewhere.
+    pub(super) fn action(&mut self, visit: &Visit<'_>, text: &str, href: &str) {
+        self.actions.push(json!({ "text": visit.say(text), "href": href }));
     }
 
     /// The links to the pages beside this one, which begin where it ends: `place` writes the place of a row.
@@ -96,9 +120,10 @@ impl List {
         let view = json!({
             "current": current,
             "title": visit.say(self.title),
-            "columns": self.columns,
-            "rows": self.rows,
+            "done": super::done(visit),
+            "table": self.table.view(),
             "filters": self.filters,
+            "actions": self.actions,
             "previous": self.previous,
             "next": self.next,
         });
@@ -119,6 +144,23 @@ pub(super) fn turn<P>(visit: &Visit<'_>, parse: impl Fn(&str) -> Option<P>) -> T
 /// A cell with a text.
 pub(super) fn text(text: &str) -> Value {
     json!({ "text": text })
+}
+
+/// A cell with a text of which every letter counts.
+pub(super) fn code(text: &str) -> Value {
+    json!({ "code": text })
+}
+
+/// A cell that leads somewhere.
+pub(super) fn link(text: &str, href: &str) -> Value {
+    json!({ "text": text, "href": href })
+}
+
+/// A cell with a button: `administration.button.<text>`, for what `whose` names.
+pub(super) fn button(visit: &Visit<'_>, name: &str, value: &str, text: &str, whose: &str) -> Value {
+    let text = visit.say(&format!("administration.button.{text}"));
+    let label = format!("{text}: {whose}");
+    json!({ "button": { "name": name, "value": value, "text": text, "label": label } })
 }
 
 /// A cell with a moment; empty where there is none.

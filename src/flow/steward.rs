@@ -1,0 +1,444 @@
+//! What somebody of the administration may do to the accounts of others, and doing it. Staff changes members,
+//! superusers change everybody; nobody takes from oneself what one would need to take it back.
+
+use crate::account::account::{Account, AccountId};
+use crate::account::email::EmailAddress;
+use crate::account::password::StoredPassword;
+use crate::account::rules::{About, RuleBroken};
+use crate::account::username::Username;
+use crate::base::digest::Digest;
+use crate::base::secret::Secret;
+use crate::flow::acting::power;
+use crate::flow::administer::{self, AccountDraft, AdministrationError, Deleted};
+use crate::flow::audit::{self, Event};
+use crate::flow::change_email::{self, EmailChange};
+use crate::flow::personal_keys::{self, Cabinet, StoredKey};
+use crate::flow::sessions;
+use crate::flow::{
+    Caller, Context, Error, change_password, emails, families, links, obtain_key, register,
+};
+use crate::mail::message::Message;
+use crate::store::accounts::{self, Edit, Owner};
+use crate::store::refresh_families::ListedFamily;
+use crate::store::sessions::ListedSession;
+use crate::store::{StoreError, clients};
+use crate::token::claims::FamilyId;
+use crate::token::opaque::ClassicKey;
+use crate::token::personal::PersonalKeyId;
+
+/// Somebody of the administration, at work. Made only by [`Context::steward`].
+pub struct Steward<'a> {
+    context: &'a Context,
+    caller: &'a Caller,
+    me: &'a Account,
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotDone {
+    /// It is for somebody more powerful to do.
+    NotAllowed,
+    /// It is nothing to do to oneself.
+    Oneself,
+    /// The name may not be used at all.
+    BadUsername,
+    /// The name is taken.
+    UsernameTaken,
+    /// The address is another account's.
+    EmailTaken,
+    /// The new password breaks rules.
+    Password(Vec<RuleBroken>),
+    /// Other tables refer to the account.
+    Referred,
+    /// Django owns the accounts, and has not given us the right to it.
+    LeftToDjango,
+}
+
+/// What an account says about itself.
+#[derive(Clone, Debug)]
+pub struct Particulars {
+    /// Its user name.
+    pub username: String,
+    /// Its address; `None` for none.
+    pub email: Option<EmailAddress>,
+    /// The first name.
+    pub first_name: String,
+    /// The last name.
+    pub last_name: String,
+}
+
+/// An account to be made.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// What it says about itself.
+    pub particulars: Particulars,
+    /// Its password; without one its owner asks for a link.
+    pub password: Option<Secret<String>>,
+    /// Staff and superuser.
+    pub rank: (bool, bool),
+}
+
+/// What hangs on an account, and goes with it.
+#[derive(Debug)]
+pub struct Belongings {
+    /// The beginning of its classic key.
+    pub classic_key: Option<String>,
+    /// Its other keys that are in force.
+    pub keys: Vec<StoredKey>,
+    /// Its sign-ins.
+    pub families: Vec<ListedFamily>,
+    /// Its browser sessions.
+    pub sessions: Vec<ListedSession>,
+    /// Its mail addresses.
+    pub addresses: usize,
+    /// The clients that act as it.
+    pub clients: Vec<String>,
+}
+
+impl Context {
+    /// Somebody at work in the administration; `None` for who may not enter it.
+    #[must_use]
+    pub fn steward<'a>(&'a self, caller: &'a Caller, me: &'a Account) -> Option<Steward<'a>> {
+        let may_enter = me.is_staff && me.may_hold_tokens();
+        may_enter.then_some(Steward { context: self, caller, me })
+    }
+}
+
+impl Steward<'_> {
+    /// Whether they may change this account: it is less powerful, or they are superusers. Of equals, one
+    /// could take on what the other alone was given, such as the right to act as somebody else.
+    #[must_use]
+    pub fn may_change(&self, account: &Account) -> bool {
+        self.me.is_superuser || power(account) < power(self.me)
+    }
+
+    /// Whether they may change what the whole service goes by, and who may enter the administration.
+    #[must_use]
+    pub const fn is_superuser(&self) -> bool {
+        self.me.is_superuser
+    }
+
+    /// Whether that is their own account.
+    #[must_use]
+    pub fn is_oneself(&self, account: &Account) -> bool {
+        account.id == self.me.id
+    }
+
+    /// The account with this id.
+    pub async fn find(&self, id: AccountId) -> Result<Option<Account>, Error> {
+        Ok(accounts::find_by_id(&self.context.store, id).await?)
+    }
+
+    /// The account with this user name.
+    pub async fn find_by_username(&self, username: &str) -> Result<Option<Account>, Error> {
+        Ok(accounts::find_by_username(&self.context.store, username).await?)
+    }
+
+    /// Makes an account.
+    pub async fn create(&self, new: Newcomer) -> Result<Result<AccountId, NotDone>, Error> {
+        let (context, Particulars { username, email, first_name, last_name }) =
+            (self.context, new.particulars);
+        let (is_staff, is_superuser) = new.rank;
+        if (is_staff || is_superuser) && !self.is_superuser() {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        if Username::parse(&username).is_err() {
+            return Ok(Err(NotDone::BadUsername));
+        }
+        if register::is_taken(context, &username, true).await? {
+            return Ok(Err(NotDone::UsernameTaken));
+        }
+        if let Some(email) = email.as_ref().filter(|_| context.accounts.unique_email)
+            && emails::is_of_another(context, email, None).await?
+        {
+            return Ok(Err(NotDone::EmailTaken));
+        }
+        let email = email.as_ref().map_or("", EmailAddress::as_str).to_owned();
+        let password = match new.password {
+            Some(password) => {
+                let about = About {
+                    username: &username,
+                    first_name: &first_name,
+                    last_name: &last_name,
+                    email: &email,
+                };
+                let broken = register::judge_password(context, &password, &about).await?;
+                if !broken.is_empty() {
+                    return Ok(Err(NotDone::Password(broken)));
+                }
+                context.hashing.hash(password).await?
+            }
+            None => StoredPassword::unusable(context.random.as_ref()),
+        };
+        let key = || ClassicKey::generate(context.random.as_ref());
+        let draft = AccountDraft {
+            username,
+            email,
+            first_name,
+            last_name,
+            password,
+            is_active: true,
+            is_staff,
+            is_superuser,
+            classic_key: context.accounts.classic_keys.then(key),
+        };
+        match administer::create(&context.store, self.caller, draft, context.now()).await {
+            Ok(id) => Ok(Ok(id)),
+            // Names are judged above: somebody else was faster with this one.
+            Err(AdministrationError::Refused(_)) => Ok(Err(NotDone::UsernameTaken)),
+            Err(AdministrationError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Changes what an account says about itself, all of it or nothing.
+    pub async fn edit(
+        &self,
+        account: &Account,
+        new: Particulars,
+    ) -> Result<Result<(), NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        let (context, now) = (self.context, self.context.now());
+        let mut tx = context.store.begin("administer account").await?;
+        if new.username != account.username {
+            let Ok(name) = Username::parse(&new.username) else {
+                return Ok(Err(NotDone::BadUsername));
+            };
+            match accounts::set_username_in(&mut tx, account.id, name.as_str(), now).await {
+                Ok(()) => {}
+                Err(StoreError::Unique(_)) => return Ok(Err(NotDone::UsernameTaken)),
+                Err(error) => return Err(error.into()),
+            }
+            let renamed = audit::event(Event::UsernameChange, self.caller, now).about(account);
+            renamed.detail("to", name.as_str()).record(&mut tx).await?;
+            if context.accounts.confirm_username
+                && let Some(address) = links::address_of(account)
+            {
+                let told = Message::UsernameChanged;
+                links::send_notice(context, &mut tx, account, &address, told, now).await?;
+            }
+        }
+        let mut changed = account.clone();
+        (changed.first_name, changed.last_name) = (new.first_name, new.last_name);
+        if changed != *account {
+            let edit = Edit {
+                email: account.email.clone(),
+                first_name: changed.first_name.clone(),
+                last_name: changed.last_name.clone(),
+                flags: None,
+            };
+            accounts::edit_in(&mut tx, account.id, &edit, now).await?;
+            let edited = audit::event(Event::AccountChanged, self.caller, now).about(account);
+            edited.record(&mut tx).await?;
+        }
+        let email = new.email.as_ref();
+        if email.map_or("", EmailAddress::as_str) != account.email {
+            let (caller, how) = (self.caller, EmailChange::AtOnce);
+            let moved =
+                change_email::change_in(context, caller, &mut tx, &mut changed, email, &how, now);
+            if moved.await?.is_err() {
+                return Ok(Err(NotDone::EmailTaken));
+            }
+        }
+        tx.commit().await?;
+        Ok(Ok(()))
+    }
+
+    /// Says whether an account may enter the administration, and do everything.
+    pub async fn set_rank(
+        &self,
+        account: &Account,
+        is_staff: bool,
+        is_superuser: bool,
+    ) -> Result<Result<(), NotDone>, Error> {
+        if !self.is_superuser() {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        if self.is_oneself(account) && !(is_staff && is_superuser) {
+            return Ok(Err(NotDone::Oneself));
+        }
+        let (store, now) = (&self.context.store, self.context.now());
+        let set =
+            administer::set_rank(store, self.caller, account.id, is_staff, is_superuser, now).await;
+        match set {
+            Ok(_) => Ok(Ok(())),
+            Err(StoreError::Other(why)) if self.context.owner == Owner::Django => {
+                tracing::warn!(why, "staff flags are left to Django");
+                Ok(Err(NotDone::LeftToDjango))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Switches an account on or off.
+    pub async fn set_active(
+        &self,
+        account: &Account,
+        active: bool,
+    ) -> Result<Result<(), NotDone>, Error> {
+        if let Some(why) = self.refuses_to_take(account, !active) {
+            return Ok(Err(why));
+        }
+        let (store, now) = (&self.context.store, self.context.now());
+        let set = administer::set_active(store, self.caller, account.id, active, now).await;
+        set.map(|_| Ok(())).map_err(fault)
+    }
+
+    /// Gives an account another password, which ends whatever it is signed in with.
+    pub async fn set_password(
+        &self,
+        account: &Account,
+        new: Secret<String>,
+    ) -> Result<Result<(), NotDone>, Error> {
+        if let Some(why) = self.refuses_to_take(account, true) {
+            return Ok(Err(why));
+        }
+        let context = self.context;
+        let broken = change_password::judge(context, account, &new).await?;
+        if !broken.is_empty() {
+            return Ok(Err(NotDone::Password(broken)));
+        }
+        let password = context.hashing.hash(new).await?;
+        let notice = context.accounts.confirm_password;
+        change_password::store(context, self.caller, account, &password, notice, None).await?;
+        Ok(Ok(()))
+    }
+
+    /// Deletes an account with all that hangs on it.
+    pub async fn delete(&self, account: &Account) -> Result<Result<Deleted, NotDone>, Error> {
+        if let Some(why) = self.refuses_to_take(account, true) {
+            return Ok(Err(why));
+        }
+        let Context { store, owner, random, .. } = self.context;
+        let (now, random) = (self.context.now(), random.as_ref());
+        match administer::delete(store, self.caller, *owner, account.id, now, random).await {
+            Ok(deleted) => Ok(Ok(deleted)),
+            Err(AdministrationError::Refused(_)) => Ok(Err(NotDone::Referred)),
+            Err(AdministrationError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Ends all sign-ins and sessions of an account.
+    pub async fn sign_out_everywhere(
+        &self,
+        account: &Account,
+    ) -> Result<Result<(), NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        let (store, now) = (&self.context.store, self.context.now());
+        let ended = administer::sign_out_everywhere(store, self.caller, account.id, now).await;
+        ended.map(Ok).map_err(fault)
+    }
+
+    /// Forgets what was counted against an account's sign-ins. Gives whether there was anything.
+    pub async fn unlock(&self, account: &Account) -> Result<Result<bool, NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        let Some(throttle) = &self.context.throttle else { return Ok(Ok(false)) };
+        let (store, now) = (&self.context.store, self.context.now());
+        let unlocked =
+            administer::unlock(store, self.caller, &throttle.subjects, account, now).await;
+        unlocked.map(Ok).map_err(fault)
+    }
+
+    /// What hangs on an account.
+    pub async fn belongings(&self, account: &Account) -> Result<Belongings, Error> {
+        let (context, now) = (self.context, self.context.now());
+        let mut keys = self.cabinet().list(account.id).await?;
+        keys.retain(|key| !key.terms.have_ended(now));
+        let clients = clients::list(&context.store, now).await?;
+        let clients = clients.into_iter().filter(|client| client.account == Some(account.id));
+        Ok(Belongings {
+            classic_key: personal_keys::classic_beginning(context, account).await?,
+            keys,
+            families: families::list(&context.store, account.id, now).await?,
+            sessions: sessions::list(context, account).await?,
+            addresses: emails::list(context, account).await?.len(),
+            clients: clients.map(|client| client.id.to_string()).collect(),
+        })
+    }
+
+    /// The classic key of an account, made where it has none.
+    pub async fn make_classic_key(
+        &self,
+        account: &Account,
+    ) -> Result<Result<ClassicKey, NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        let (store, now) = (&self.context.store, self.context.now());
+        let random = self.context.random.as_ref();
+        obtain_key::key_of(store, self.caller, account.id, random, now).await.map(Ok)
+    }
+
+    /// Takes back the classic key of an account; `false` where it has none.
+    pub async fn revoke_classic_key(
+        &self,
+        account: &Account,
+    ) -> Result<Result<bool, NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        self.cabinet().revoke_classic(account.id).await.map(Ok)
+    }
+
+    /// Takes back a key of an account; `false` where it has no such key in force.
+    pub async fn revoke_key(
+        &self,
+        account: &Account,
+        id: PersonalKeyId,
+    ) -> Result<Result<bool, NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        self.cabinet().revoke(account.id, id).await.map(Ok)
+    }
+
+    /// Ends a sign-in of an account; `false` where it has no such one.
+    pub async fn end_family(
+        &self,
+        account: &Account,
+        family: FamilyId,
+    ) -> Result<Result<bool, NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        let (store, now) = (&self.context.store, self.context.now());
+        Ok(Ok(families::end(store, self.caller, account.id, family, now).await?))
+    }
+
+    /// Ends a browser session of an account; `false` where it has no such one.
+    pub async fn end_session(
+        &self,
+        account: &Account,
+        digest: &Digest,
+    ) -> Result<Result<bool, NotDone>, Error> {
+        if !self.may_change(account) {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        sessions::end_of(self.context, self.caller, account, digest).await.map(Ok)
+    }
+
+    /// Why this account is not to be changed, where `takes` would lock its owner out.
+    fn refuses_to_take(&self, account: &Account, takes: bool) -> Option<NotDone> {
+        if takes && self.is_oneself(account) {
+            return Some(NotDone::Oneself);
+        }
+        (!self.may_change(account)).then_some(NotDone::NotAllowed)
+    }
+
+    fn cabinet(&self) -> Cabinet<'_> {
+        self.context.cabinet(self.caller)
+    }
+}
+
+/// What can be refused is refused before.
+fn fault(error: AdministrationError) -> Error {
+    match error {
+        AdministrationError::Store(error) => error.into(),
+        AdministrationError::Refused(why) => StoreError::Other(why).into(),
+    }
+}
