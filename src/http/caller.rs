@@ -50,7 +50,13 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
 /// `X-Forwarded-For` from whomever, is not looked at.
 #[must_use]
 pub fn address(service: &Service, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
-    let told = || headers.get(&REAL_IP)?.to_str().ok()?.trim().parse().ok();
+    address_told(service, headers.get(&REAL_IP).map(http::HeaderValue::as_bytes), peer)
+}
+
+/// The client's address, where `told` is what stands in `X-Real-IP`.
+#[must_use]
+pub fn address_told(service: &Service, told: Option<&[u8]>, peer: Peer) -> Option<IpAddr> {
+    let told = || std::str::from_utf8(told?).ok()?.trim().parse().ok();
     match peer {
         Peer::Local => told(),
         Peer::Address(address) if service.trusts(peer) => told().or(Some(address)),

@@ -5,6 +5,7 @@ pub mod dispatch;
 pub mod handlers;
 pub mod operations;
 pub mod pages;
+pub mod question;
 pub mod request;
 pub mod response;
 pub mod router;

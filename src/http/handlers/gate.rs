@@ -13,11 +13,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, ORIGIN,
-    TRANSFER_ENCODING,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Response};
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
@@ -30,13 +27,10 @@ use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
 use crate::gate::key::Key;
 use crate::gate::link::Mode;
 use crate::gate::policies::Served;
+use crate::http::question::Sent;
 use crate::http::response::Body;
 use crate::http::{Peer, Service, caller};
 use crate::token::credential::Denial;
-
-static METHOD: HeaderName = HeaderName::from_static("x-original-method");
-static URI: HeaderName = HeaderName::from_static("x-original-uri");
-static ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-original-host");
 
 /// Decides about the request that `headers` describe, by the policy of that name or the default one.
 pub async fn ask(
@@ -47,13 +41,14 @@ pub async fn ask(
 ) -> Response<Body> {
     let (gate, clock) = (&service.gate, &service.context.clock);
     let at = At { now: clock.now(), mode: gate.link.mode(clock.uptime()) };
-    let client = caller::address(service, headers, peer);
-    let mut response = match decide(service, policy, (headers, client), None, at) {
+    let sent = Sent::read(headers);
+    let asked = (&sent, caller::address_told(service, sent.address, peer));
+    let mut response = match decide(service, policy, asked, None, at) {
         Ok(response) => response,
         // Boxed, so that the future of a known credential stays small.
-        Err(unknown) => Box::pin(ask_again(service, policy, (headers, client), unknown, at)).await,
+        Err(unknown) => Box::pin(ask_again(service, policy, asked, unknown, at)).await,
     };
-    if announces_a_body(headers) {
+    if sent.announces_a_body() {
         // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
         // what comes next on this connection would be taken for it.
         service.metrics.promised_bodies.inc();
@@ -80,7 +75,7 @@ struct Unknown {
 async fn ask_again(
     service: &Arc<Service>,
     policy: &str,
-    asked: (&HeaderMap, Option<IpAddr>),
+    asked: (&Sent<'_>, Option<IpAddr>),
     unknown: Unknown,
     mut at: At,
 ) -> Response<Body> {
@@ -117,7 +112,7 @@ fn with_documents(
 fn decide(
     service: &Service,
     policy: &str,
-    (headers, client): (&HeaderMap, Option<IpAddr>),
+    (sent, client): (&Sent<'_>, Option<IpAddr>),
     told: Option<&Told>,
     at: At,
 ) -> Result<Response<Body>, Unknown> {
@@ -131,7 +126,7 @@ fn decide(
         tracing::warn!(?policy, ?there_are, "the gate was asked by a policy that there is not");
         return misconfigured();
     };
-    let question = match question(headers, client, served) {
+    let question = match question(sent, client, served) {
         Ok(question) => question,
         Err(what) => {
             tracing::warn!("the gate was asked without {what}: see nginx/ask.conf");
@@ -173,29 +168,25 @@ pub async fn judge(service: &Arc<Service>, served: &Served, question: &Question<
 
 /// What is asked; `None` where it is not the same in every view. The error names the header that is missing.
 fn question<'h>(
-    headers: &'h HeaderMap,
+    sent: &Sent<'h>,
     client: Option<IpAddr>,
     served: &Served,
 ) -> Result<Option<Question<'h>>, &'static str> {
-    let header = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
-    let method = header(&METHOD).ok_or("X-Original-Method")?;
-    let uri = header(&URI).ok_or("X-Original-URI")?;
-    let host = header(&ORIGINAL_HOST);
+    let method = sent.method.ok_or("X-Original-Method")?;
+    let uri = sent.uri.ok_or("X-Original-URI")?;
     if served.policy.names_hosts() {
-        let host = host.ok_or("X-Original-Host, which the policy needs")?;
+        let host = sent.original_host.ok_or("X-Original-Host, which the policy needs")?;
         // nginx chose the server by the one; the backend may look at the other.
-        if header(&HOST).is_some_and(|written| !without_port(written).eq_ignore_ascii_case(host)) {
+        if sent.host.is_some_and(|written| !without_port(written).eq_ignore_ascii_case(host)) {
             return Ok(None);
         }
     }
-    let preflight_for =
-        header(&ACCESS_CONTROL_REQUEST_METHOD).filter(|_| headers.contains_key(&ORIGIN));
     Ok(Some(Question {
         method,
         uri,
-        host: host.unwrap_or_default(),
-        authorization: header(&AUTHORIZATION),
-        preflight_for,
+        host: sent.original_host.unwrap_or_default(),
+        authorization: sent.authorization,
+        preflight_for: sent.announced_method.filter(|_| sent.origin.is_some()),
         client,
     }))
 }
@@ -207,11 +198,6 @@ fn without_port(host: &[u8]) -> &[u8] {
         Some((end, Some(b':'))) => host.split_at(end).0,
         _ => host,
     }
-}
-
-fn announces_a_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING)
-        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 /// Counters of the hot path, resolved once.
