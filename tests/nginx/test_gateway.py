@@ -7,6 +7,7 @@ import argparse
 import base64
 import contextlib
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -20,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "setup"), str(HERE.parent / "backend")]
 
 from client import CountingProxy, ScriptedGate, send, send_h2  # noqa: E402
-from nginx_site import PROJECT, write_site  # noqa: E402
+from nginx_site import PROJECT, SHIPPED, write_site  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from processes import Failure, Process, free_port, is_open, wait_until  # noqa: E402
 from stack import binary, certificate, find_nginx, start_stack, status_of, toml, write_private  # noqa: E402
@@ -459,6 +460,50 @@ class UnderAPrefix(GatewayCase):
                 reply = self.send(method, path, [("Content-Type", "application/json")], b"{}" if method == "POST" else None)
                 self.assertEqual(reply.status, status, reply.body)
                 self.assertEqual(self.arrived(), [])
+
+
+class NamedPolicies(GatewayCase):
+    """A location that asks another policy than the default one, as nginx/README.md has it."""
+
+    @classmethod
+    def start(cls, **more):
+        super().start(**more)
+        cls.access = {name: cls.access_token(name) for name in ("mia", "leo")}
+        cls.port = free_port()
+        site = write_site(Path(cls.directory) / "named", avain=f"unix:{cls.stack.avain_socket}",
+                          backend=f"127.0.0.1:{cls.stack.backend_port}", port=cls.port, roots=["/api/"], origins=[], rate="1000r/s")
+        text = site.read_text()
+        found = re.search(r"^(?=    location = /_avain_gate_staff).*?^    \}\n", (SHIPPED / "README.md").read_text(), re.M | re.S)
+        cls.shown = found.group(0)
+        misspelt = cls.shown.replace("_avain_gate_staff", "_avain_gate_stuff").replace("gate/staff", "gate/stuff").replace("statistics", "stuff")
+        site.write_text(text.replace("include avain/pages.conf;", cls.shown + misspelt + "include avain/pages.conf;"))
+        nginx = Process("nginx with policies", [find_nginx(), "-e", "stderr", "-c", str(site)], Path(cls.directory) / "named.log")
+        cls.addClassCleanup(nginx.stop)
+        nginx.wait_ready(lambda: is_open(cls.port))
+
+    @classmethod
+    def accounts(cls, stack):
+        super().accounts(stack)
+        stack.cli("user", "edit", "leo", "--staff", "true")
+
+    def send(self, method, path, headers=(), body=None):
+        return send(f"http://127.0.0.1:{self.port}", method, path, headers, body)
+
+    def test_each_location_asks_its_own(self):
+        for name, path, arrives in (("leo", "/api/v1/statistics/", True), ("mia", "/api/v1/statistics/", False), ("mia", HOBBIES, True)):
+            with self.part(name=name, path=path):
+                reply = self.send("GET", path, [("Authorization", "Bearer " + self.access[name])])
+                if arrives:
+                    self.assertEqual(len(self.last()["authorization"]), 1)
+                    self.assertNotIn(self.access[name], self.last()["authorization"][0])
+                else:
+                    self.assert_refused(reply, 403)
+        with self.part(what="nobody"):
+            self.assert_refused(self.send("GET", "/api/v1/statistics/"), 401)
+
+    def test_a_policy_that_there_is_not_lets_nothing_pass(self):
+        reply = self.send("GET", "/api/v1/stuff/", [("Authorization", "Bearer " + self.access["leo"])])
+        self.assert_refused(reply, 500)
 
 
 class CrossOrigin(GatewayCase):
