@@ -651,7 +651,7 @@ fn gate(
 ) -> Gate {
     Gate {
         link: Link::new(plan.settings.gate.outage_reading, uptime),
-        memory: Memory::with_room(plan.settings.gate.cache.0),
+        memory: Memory::with_room(plan.settings.gate.cache.0, random.as_ref()),
         ring: ArcSwap::new(Arc::clone(ring)),
         expectations: plan.expectations.clone(),
         schemes: plan.schemes.clone(),

@@ -115,6 +115,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["metrics", "http"]),
     ("regex_automata", &["base"]),
     ("regex_syntax", &["base"]),
+    ("siphasher", &["base"]),
     // `store` tells RSA keys of certificates apart; all else is in `base` and `token`.
     ("ring", &["base", "token", "store"]),
     ("rusqlite", &["store"]),
@@ -143,8 +144,17 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// All that `base` may name of others: it is what everything stands on. `proptest` is there for tests alone.
-const UNDER_BASE: &[&str] =
-    &["std", "jiff", "ring", "base64", "zeroize", "regex_automata", "regex_syntax", "proptest"];
+const UNDER_BASE: &[&str] = &[
+    "std",
+    "jiff",
+    "ring",
+    "base64",
+    "zeroize",
+    "regex_automata",
+    "regex_syntax",
+    "siphasher",
+    "proptest",
+];
 
 /// What only some files may name: paths by their beginning, files and folders under `src/`, why.
 const KEPT: &[(&str, &[&str], &str)] = &[

@@ -22,6 +22,7 @@ use avain::account::account::AccountId;
 use avain::account::password::StoredPassword;
 use avain::app::{App, Plan};
 use avain::base::clock::{Clock as _, SystemClock, Timestamp};
+use avain::base::encode::base64url;
 use avain::base::random::SystemRandom;
 use avain::flow::Caller;
 use avain::flow::administer::{self, AccountDraft};
@@ -38,6 +39,7 @@ use avain::token::scope::Scopes;
 use avain::token::terms::{HIGHEST_RATE, Networks, Terms};
 use avain::token::verify::{Scratch, verify};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use ring::hmac;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -47,6 +49,17 @@ struct Counting;
 
 thread_local! {
     static COUNTER: Cell<Option<&'static AtomicU64>> = const { Cell::new(None) };
+    /// Bytes that this thread has allocated and not freed.
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
+
+fn change_live(bytes: i64) {
+    LIVE.set(LIVE.get() + bytes);
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "no block is that large")]
+const fn size(layout: Layout) -> i64 {
+    layout.size() as i64
 }
 
 fn count() {
@@ -59,23 +72,28 @@ fn count() {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        change_live(size(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        change_live(size(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
 
+    #[expect(clippy::cast_possible_wrap, reason = "no block is that large")]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        change_live(size as i64 - self::size(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        change_live(-size(layout));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.dealloc(block, layout) }
     }
@@ -119,6 +137,15 @@ impl Running {
                 format!("database.url=sqlite:{}", folder.path().join("avain.db").display()),
                 format!("tokens.algorithm={algorithm}"),
                 "gate.policy=read-only-for-anonymous".to_owned(),
+                format!("gate.cache={CACHE}"),
+                format!(
+                    "keys.import={}",
+                    if algorithm == Algorithm::Hs256 {
+                        format!("hs256:{SECRET}")
+                    } else {
+                        String::new()
+                    }
+                ),
             ],
             ..Sources::default()
         };
@@ -258,6 +285,9 @@ fn ask(stream: &mut TcpStream, request: &[u8], answer: &mut [u8]) -> usize {
 
 const REQUESTS: u64 = 200;
 
+/// What signs where tests sign HS256 themselves.
+const SECRET: &str = "another-service-signed-with-this-secret";
+
 /// What a server allocates for [`REQUESTS`] requests on a warm connection: the least of some rounds, since
 /// buffers grow now and then.
 fn measure(address: SocketAddr, counter: &AtomicU64, request: &[u8]) -> u64 {
@@ -365,6 +395,51 @@ fn a_decision_about_a_known_credential_allocates_nothing() {
             assert_eq!(count, 0, "a key that may not, and one that is none");
         }
     }
+}
+
+/// Presents that many tokens that nobody has seen, each with scopes, and gives what the gate's memory has grown
+/// by. Everything happens on this thread.
+fn growth_over(tokens: u64) -> i64 {
+    let (running, app) = block_on(known(Algorithm::Hs256));
+    let (gate, context) = (&running.service.gate, &running.service.context);
+    let (now, policies) = (context.now(), gate.policies.load());
+    let policy = &policies.default_policy().policy;
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let header = base64url(br#"{"alg":"HS256","typ":"JWT"}"#);
+    let before = LIVE.get();
+    for number in 0..tokens {
+        let claims = format!(
+            r#"{{"token_type":"access","exp":{},"jti":"{number}","user_id":"1","scope":"{:0>300}"}}"#,
+            now.seconds() + 3600,
+            number,
+        );
+        let signed = format!("{header}.{}", base64url(claims.as_bytes()));
+        let signature = base64url(hmac::sign(&secret, signed.as_bytes()).as_ref());
+        let authorization = format!("Bearer {signed}.{signature}");
+        let question = question("GET", "/api/v1/", Some(authorization.as_bytes()));
+        let verdict = gate.decide(policy, &question, None, now, Mode::Live);
+        assert!(matches!(verdict, Verdict::Allow(_)), "{verdict:?}");
+    }
+    drop(app);
+    LIVE.get() - before
+}
+
+/// What the service of [`growth_over`] may remember.
+const CACHE: i64 = 1 << 20;
+
+#[test]
+fn tokens_never_seen_do_not_grow_the_memory_beyond_its_setting() {
+    // Far more than there is room for: what is remembered of each takes more than a hundred bytes.
+    let growth = growth_over(20_000);
+    println!("{growth} bytes of {CACHE}");
+    assert!((CACHE / 8..=CACHE).contains(&growth), "{growth} of {CACHE}");
+}
+
+#[test]
+#[ignore = "takes a minute: make soak"]
+fn a_million_tokens_do_not_grow_the_memory_beyond_its_setting() {
+    let growth = growth_over(1_000_000);
+    assert!((CACHE / 8..=CACHE).contains(&growth), "{growth} of {CACHE}");
 }
 
 /// A policy of fifty rules of every kind, of which the last decides about `/api/v1/hobbies/`.

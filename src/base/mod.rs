@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod digest;
 pub mod encode;
+pub mod fingerprint;
 pub mod pattern;
 pub mod random;
 pub mod seal;

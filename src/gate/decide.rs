@@ -12,7 +12,7 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::random::Random;
 use crate::gate::key::{Barred, Key};
-use crate::gate::known::{Known, Memory, Phantom, Subject};
+use crate::gate::known::{Known, Memory, Phantom, Presented, Subject};
 use crate::gate::link::{Link, Mode};
 use crate::gate::path;
 use crate::gate::policies::Policies;
@@ -220,8 +220,8 @@ impl Gate {
             return self.personal_key(token, Scheme::Bearer, told, now, mode);
         }
         let ring = self.ring.load();
-        let digest = Digest::of_parts(&[b"bearer ", token]);
-        let known = self.memory.credential(&digest);
+        let fingerprint = self.memory.fingerprint(Presented::Token, token);
+        let known = self.memory.credential(&fingerprint);
         let is_known = known.is_some();
         if let Some(known) = known
             && mode != Mode::Strict
@@ -270,7 +270,7 @@ impl Gate {
             ring_generation: Some(ring.generation()),
             key: None,
         };
-        self.memory.remember(digest, known);
+        self.memory.remember(fingerprint, known);
         self.allow(subject, Scheme::Bearer, scope, now)
     }
 
@@ -278,8 +278,8 @@ impl Gate {
         if personal::is_claimed(presented.as_bytes()) {
             return self.personal_key(presented.as_bytes(), Scheme::Token, told, now, mode);
         }
-        let digest = key_digest(presented);
-        let known = self.memory.credential(&digest);
+        let fingerprint = self.memory.fingerprint(Presented::ClassicKey, presented.as_bytes());
+        let known = self.memory.credential(&fingerprint);
         let is_known = known.is_some();
         if let Some(known) = known
             && mode != Mode::Strict
@@ -292,7 +292,7 @@ impl Gate {
         let subject = match told {
             Some(Told::UnknownKey) => return unknown,
             Some(Told::Subject(subject) | Told::Key(subject, _)) => subject,
-            None if self.memory.is_unknown_key(&digest, now) => return unknown,
+            None if self.memory.is_unknown_key(&key_digest(presented), now) => return unknown,
             None => return ask(LookUp::ApiKey(key), is_known),
         };
         match &subject.standing {
@@ -309,7 +309,7 @@ impl Gate {
                     ring_generation: None,
                     key: None,
                 };
-                self.memory.remember(digest, known);
+                self.memory.remember(fingerprint, known);
                 self.allow(Arc::clone(subject), Scheme::Token, None, now)
             }
         }
@@ -334,7 +334,8 @@ impl Gate {
             return unknown(malformed);
         }
         // What is known was well-formed: its checksum is not worked out again.
-        let known = self.memory.credential(&Digest::of(presented));
+        let fingerprint = self.memory.fingerprint(Presented::PersonalKey, presented);
+        let known = self.memory.credential(&fingerprint);
         let is_known = known.is_some();
         if let Some(Known { subject, key: Some(key), expires_at, .. }) = known
             && mode != Mode::Strict
@@ -370,7 +371,7 @@ impl Gate {
                     ring_generation: None,
                     key: Some(Arc::clone(key)),
                 };
-                self.memory.remember(*digest.digest(), known);
+                self.memory.remember(fingerprint, known);
                 self.allow_key(Arc::clone(subject), scheme, Arc::clone(key), now)
             }
         }

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
+use crate::base::fingerprint::{Fingerprint, FingerprintKey};
+use crate::base::random::Random;
 use crate::gate::key::{Key, Usages};
 use crate::token::credential::Scheme;
 use crate::token::standing::Standing;
@@ -75,6 +78,14 @@ fn ascii(text: &str) -> HeaderValue {
     HeaderValue::from_str(&text).expect("percent-encoded text is printable ASCII")
 }
 
+/// What a credential is presented as: a text that is good as one is not yet good as another.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Presented {
+    Token = 1,
+    ClassicKey = 2,
+    PersonalKey = 3,
+}
+
 /// A credential that was found good. Cloned for every request: one count of references goes up.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -100,7 +111,8 @@ const SLICES: usize = 16_384;
 /// All that the gate remembers.
 pub struct Memory {
     subjects: Cache<AccountId, Arc<Subject>>,
-    credentials: Cache<Digest, Known>,
+    credentials: Cache<Fingerprint, Known, Weight>,
+    fingerprints: FingerprintKey,
     unknown_keys: Cache<Digest, i64>,
     /// What API keys of our own have used.
     pub usages: Usages,
@@ -112,14 +124,30 @@ pub struct Memory {
 /// About how many bytes a remembered credential takes, its share of an account included.
 const BYTES_PER_CREDENTIAL: usize = 512;
 
+/// What a remembered credential takes: more, where it has scopes.
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Fingerprint, Known> for Weight {
+    fn weight(&self, _: &Fingerprint, known: &Known) -> u64 {
+        let scope = known.scope.as_ref().map_or(0, HeaderValue::len);
+        u64::try_from(BYTES_PER_CREDENTIAL + scope).unwrap_or(u64::MAX)
+    }
+}
+
 impl Memory {
     /// Room for about `bytes` bytes of credentials and accounts.
     #[must_use]
-    pub fn with_room(bytes: usize) -> Self {
+    pub fn with_room(bytes: usize, random: &dyn Random) -> Self {
         let credentials = (bytes / BYTES_PER_CREDENTIAL).max(64);
         Self {
             subjects: Cache::new(credentials / 2),
-            credentials: Cache::new(credentials),
+            credentials: Cache::with_weighter(
+                credentials,
+                u64::try_from(credentials * BYTES_PER_CREDENTIAL).unwrap_or(u64::MAX),
+                Weight,
+            ),
+            fingerprints: FingerprintKey::draw(random),
             unknown_keys: Cache::new(credentials / 4),
             usages: Usages::with_room(credentials),
             epochs: (0..SLICES).map(|_| AtomicU64::new(0)).collect(),
@@ -216,12 +244,17 @@ impl Memory {
         self.subjects.get(&account).filter(|subject| !self.is_stale(subject, now))
     }
 
-    pub(super) fn credential(&self, digest: &Digest) -> Option<Known> {
-        self.credentials.get(digest)
+    /// What a presented credential is remembered by.
+    pub(super) fn fingerprint(&self, kind: Presented, text: &[u8]) -> Fingerprint {
+        self.fingerprints.of(kind as u8, text)
     }
 
-    pub(super) fn remember(&self, digest: Digest, known: Known) {
-        self.credentials.insert(digest, known);
+    pub(super) fn credential(&self, fingerprint: &Fingerprint) -> Option<Known> {
+        self.credentials.get(fingerprint)
+    }
+
+    pub(super) fn remember(&self, fingerprint: Fingerprint, known: Known) {
+        self.credentials.insert(fingerprint, known);
     }
 
     /// Remembers for a moment that there is no such API key.
