@@ -66,6 +66,7 @@ contract: tools build
 	$(VENV) tests/contract/replay.py
 
 bench: tools
+	@tests/setup/install.sh bench
 	$(VENV) -m pip install --quiet --disable-pip-version-check --no-input -r tests/bench/requirements.txt
 	cargo build --locked --release --bin avain
 	cargo build --locked --release --examples

@@ -1,4 +1,4 @@
-"""What avain is measured beside: nginx alone, and gunicorn with Django REST framework and Simple JWT, asked by nginx with
+"""What avain is measured beside: nginx alone, nginx that checks tokens with Lua, and gunicorn with Django REST framework and Simple JWT, asked by nginx with
 `auth_request` or checking tokens itself; and avain with keys of other algorithms."""
 import base64
 import json
@@ -14,6 +14,8 @@ from processes import Process, free_port, is_open  # noqa: E402
 import stack as stacks  # noqa: E402
 
 SITE = """\
+load_module {modules}/ndk_http_module.so;
+load_module {modules}/ngx_http_lua_module.so;
 daemon off;
 {user}
 worker_processes 1;
@@ -29,6 +31,8 @@ http {{
     upstream token {{ server unix:{token}; }}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
+    init_by_lua_block {{ check, secret = dofile("{check}"), "{secret}" }}
+    server {{ listen 127.0.0.1:{lua_port}; location / {{ access_by_lua_block {{ check(secret) }} proxy_pass http://backend; }} }}
     server {{ listen 127.0.0.1:{static_port}; location / {{ return 204; }} }}
     server {{ listen 127.0.0.1:{plain_port}; location / {{ proxy_pass http://backend; }} }}
     server {{
@@ -42,6 +46,7 @@ http {{
     server {{ listen 127.0.0.1:{token_port}; location / {{ proxy_pass http://token; }} }}
 }}
 """
+MODULES = Path("/usr/lib/nginx/modules")     # Debian's nginx has its modules there
 DJANGO = PROJECT / "tests" / "backend"
 
 
@@ -52,10 +57,12 @@ class Peers:
         self.directory, self.ends = directory, ends
         directory.mkdir()
         (directory / "key").write_text(secret)
-        self.ports = {name: free_port() for name in ("static", "plain", "asking", "simplejwt", "token")}
+        self.ports = {name: free_port() for name in ("static", "plain", "lua", "asking", "simplejwt", "token")}
         self.gunicorn = {kind: self.start_gunicorn(kind, database, workers) for kind in ("simplejwt", "token")}
         site = directory / "nginx.conf"
-        site.write_text(SITE.format(dir=directory, backend=backend_port, user=user_line(), **{f"{name}_port": port for name, port in self.ports.items()},
+        site.write_text(SITE.format(dir=directory, backend=backend_port, user=user_line(), modules=MODULES, secret=secret,
+                                    check=Path(__file__).resolve().parent / "check.lua",
+                                    **{f"{name}_port": port for name, port in self.ports.items()},
                                     **{kind: directory / f"{kind}.sock" for kind in self.gunicorn}))
         self.nginx = Process("nginx", [stacks.find_nginx(), "-e", "stderr", "-c", str(site)], directory / "nginx.log")
         ends.callback(self.nginx.stop)
@@ -75,6 +82,7 @@ class Peers:
         """Name, port, the gunicorn whose CPU and memory count, request head, status."""
         yield "nginx, static 204", self.ports["static"], None, heads["bearer"], 204
         yield "nginx to the backend, nobody asked", self.ports["plain"], None, heads["bearer"], 204
+        yield "nginx checks the JWT itself, with Lua", self.ports["lua"], None, heads["bearer"], 204
         yield "nginx asks gunicorn + DRF + Simple JWT", self.ports["asking"], self.gunicorn["simplejwt"], heads["bearer"], 204
         yield "gunicorn + DRF checks the JWT itself", self.ports["simplejwt"], self.gunicorn["simplejwt"], heads["bearer"], 200
         yield "gunicorn + DRF checks the API key itself", self.ports["token"], self.gunicorn["token"], heads["token"], 200

@@ -5,6 +5,7 @@
 #                       and what tests/interop has read our tokens: HAProxy, Apache with mod_auth_openidc, Node.js with jose
 #   install.sh run      what `make run` needs: nginx and openssl
 #   install.sh pages    what the tests of pages need beside: a browser
+#   install.sh bench    what `make bench` needs beside: nginx's module for Lua, a yardstick
 #   install.sh venv     target/venv with the packages of requirements.txt
 #
 # On Debian and Ubuntu it asks apt-get (as root, or with sudo); elsewhere it says exactly what is missing.
@@ -30,6 +31,9 @@ have_openidc() {
     command -v apache2 >/dev/null 2>&1 && ls /usr/lib/apache2/modules/mod_auth_openidc.so >/dev/null 2>&1
 }
 have_chromium() { command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1; }
+have_lua() {
+    ls /usr/lib/nginx/modules/ngx_http_lua_module.so >/dev/null 2>&1 && ls /usr/lib/*/lua/5.1/cjson.so >/dev/null 2>&1
+}
 have_venv() { "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 missing() {     # the Debian packages that are missing, of those named
@@ -41,6 +45,7 @@ missing() {     # the Debian packages that are missing, of those named
             postgresql) have_postgresql || printf ' postgresql' ;;
             chromium) have_chromium || printf ' chromium' ;;
             python3-venv) have_venv || printf ' python3-venv' ;;
+            libnginx-mod-http-lua | lua-cjson) have_lua || printf ' %s' "$package" ;;
             haproxy) have_haproxy || printf ' haproxy' ;;
             node-jose) have_jose || printf ' node-jose' ;;
             apache2-bin | libapache2-mod-auth-openidc) have_openidc || printf ' %s' "$package" ;;
@@ -57,6 +62,7 @@ explain() {     # what the packages are called where there is no apt-get
             postgresql) echo "  - PostgreSQL's server, 13 or newer (initdb, postgres, pg_ctl)" ;;
             chromium) echo "  - Chromium" ;;
             python3-venv) echo "  - Python's venv and ensurepip modules for $python" ;;
+            libnginx-mod-http-lua) echo "  - nginx's module ngx_http_lua in /usr/lib/nginx/modules, and cjson for Lua 5.1" ;;
             haproxy) echo "  - HAProxy 2.5 or newer (jwt_verify)" ;;
             node-jose) echo "  - Node.js with the package jose 4 or newer in /usr/share/nodejs" ;;
             libapache2-mod-auth-openidc) echo "  - Apache 2.4 with mod_auth_openidc in /usr/lib/apache2/modules" ;;
@@ -131,6 +137,7 @@ case ${1:-test} in
     test) require nginx caddy openssl postgresql python3-venv haproxy node-jose apache2-bin libapache2-mod-auth-openidc ;;
     run) require nginx openssl ;;
     pages) require nginx openssl chromium ;;
+    bench) require nginx openssl libnginx-mod-http-lua lua-cjson ;;
     venv) make_venv ;;
-    *) echo "usage: install.sh [run | pages | venv]" >&2; exit 64 ;;
+    *) echo "usage: install.sh [run | pages | bench | venv]" >&2; exit 64 ;;
 esac
