@@ -80,7 +80,8 @@ class PageCase(unittest.TestCase):
         page.goto("/accounts/login/")
         page.get_by_label("User name").fill(name)
         page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Sign in").click()
 
     def examine(self, page, name):
         """Photographs the page as it is seen by several people, and has axe look at each view of it."""
@@ -99,6 +100,35 @@ class PageCase(unittest.TestCase):
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(WIDE)
         self.assertLessEqual(len(page.content().encode()), LARGEST, name)
+
+    def read(self, authorization):
+        """What a read of the protected API is answered."""
+        client = self.playwright.request.new_context(base_url=self.stack.base_url, ignore_https_errors=True)
+        try:
+            return client.get("/api/v1/hobbies/", headers={"Authorization": authorization}).status
+        finally:
+            client.dispose()
+
+    def wait_until(self, happened):
+        """Waits for something, with a bound."""
+        deadline = time.monotonic() + 10
+        while not happened():
+            self.assertLess(time.monotonic(), deadline, "it does not happen")
+            time.sleep(0.05)
+
+    def tab_to(self, page, wanted):
+        """Presses Tab until what is wanted has the focus."""
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if wanted(page.locator(":focus")):
+                return
+        self.fail("the focus never comes there")
+
+    def press_to(self, page, role, name):
+        """Goes to a link or button with the keyboard, and presses it."""
+        target = page.get_by_role(role, name=name, exact=True)
+        self.tab_to(page, lambda _: target.evaluate("element => element === document.activeElement"))
+        page.keyboard.press("Enter")
 
     def mail(self):
         """The link in the mail that comes next."""
@@ -190,6 +220,165 @@ class Members(PageCase):
         other.reload()
         self.assertIn("/accounts/login/", other.url)
 
+    def test_keys_are_made_changed_replaced_and_taken_back(self):
+        self.stack.add_user("maker", PASSWORD)
+        page = self.visitor()
+        self.sign_in(page, "maker")
+        page.get_by_role("link", name="API keys").click()
+        self.examine(page, "keys-none")
+        page.get_by_label("Name", exact=True).fill("Nightly import")
+        page.get_by_label("How long it lives").select_option(label="30 days")
+        page.get_by_text("Let it do less than I may").click()
+        page.get_by_label("From where it may be used").fill("example.org")
+        page.get_by_role("button", name="Make the key", exact=True).click()
+        self.assertIn("Write networks between spaces", page.get_by_role("alert").inner_text())
+        self.assertEqual(page.get_by_label("Name", exact=True).input_value(), "Nightly import")
+        self.examine(page, "keys-wrong")
+        page.get_by_label("From where it may be used").fill("127.0.0.0/8")
+        page.get_by_label("What it may do").fill("GET:/api/v1/**")
+        page.get_by_role("button", name="Make the key", exact=True).click()
+        key = page.locator("code.code").inner_text()
+        self.examine(page, "keys-made")
+        self.assertEqual(self.read(f"Token {key}"), 200)
+        page.reload()
+        self.assertIn("You have a key of this name already.", page.get_by_role("alert").inner_text())
+        page.goto("/accounts/keys/")
+        self.assertNotIn(key, page.content())
+        page.get_by_role("link", name="Change the key Nightly import").click()
+        self.examine(page, "key")
+        page.get_by_label("Requests a minute at most").fill("600")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("The key was changed.").wait_for()
+        page.get_by_label("The old one goes on for").select_option(label="1 day")
+        page.get_by_role("button", name="Make its successor").click()
+        successor = page.locator("code.code").inner_text()
+        self.examine(page, "keys-replaced")
+        self.assertEqual([self.read(f"Token {one}") for one in (key, successor)], [200, 200])
+        page.get_by_role("link", name="Change the key Nightly import").last.click()
+        page.get_by_role("button", name="Take the key back").click()
+        page.get_by_text("The key was taken back.").wait_for()
+        self.examine(page, "keys-taken-back")
+        self.wait_until(lambda: self.read(f"Token {successor}") == 401)
+        page.get_by_role("button", name="Make a classic key").click()
+        classic = page.locator("code.code").inner_text()
+        self.assertEqual(self.read(f"Token {classic}"), 200)
+        self.examine(page, "keys-classic")
+        page.get_by_role("button", name="Take it back").click()
+        self.wait_until(lambda: self.read(f"Token {classic}") == 401)
+
+    def test_tokens_for_scripts(self):
+        self.stack.add_user("scripter", PASSWORD)
+        page = self.visitor()
+        page.goto("/v3/auth/tokens")
+        page.get_by_label("User name").fill("scripter")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Tokens for scripts").wait_for()
+        self.examine(page, "tokens-none")
+        page.get_by_label("Name").fill("etl")
+        page.get_by_role("button", name="Make the token").click()
+        token = page.locator("code.code").inner_text()
+        self.examine(page, "tokens-made")
+        self.assertEqual(self.read(f"Bearer {token}"), 200)
+        page.get_by_role("button", name="Revoke the token etl").click()
+        page.get_by_text("The token was revoked.").wait_for()
+        self.examine(page, "tokens-revoked")
+        self.wait_until(lambda: self.read(f"Bearer {token}") == 401)
+
+    def test_devices_programs_and_what_happened(self):
+        self.stack.add_user("roaming", PASSWORD)
+        page, other = self.visitor(), self.visitor()
+        self.sign_in(page, "roaming")
+        self.sign_in(other, "roaming")
+        credentials = {"username": "roaming", "password": PASSWORD}
+        answer = other.request.post("/api/token/", data=credentials, headers={"User-Agent": "Sampo/1.0"})
+        refresh = answer.json()["refresh"]
+        page.get_by_role("link", name="Devices").click()
+        self.examine(page, "devices-programs")
+        page.get_by_role("button", name="End the sign-in of Sampo/1.0").click()
+        page.get_by_text("Done: it is signed out.").wait_for()
+        self.assertEqual(page.request.post("/api/token/refresh/", data={"refresh": refresh}).status, 401)
+        page.get_by_role("button", name="End all others").click()
+        page.get_by_text("Done: it is signed out.").wait_for()
+        other.reload()
+        self.assertIn("/accounts/login/", other.url)
+        page.get_by_role("link", name="Activity").click()
+        self.assertIn("Signed out elsewhere", page.locator(".items li").first.inner_text())
+        self.examine(page, "activity")
+
+    def test_a_language_goes_with_the_account(self):
+        self.stack.add_user("polyglot", PASSWORD)
+        page = self.visitor()
+        self.sign_in(page, "polyglot")
+        page.get_by_role("button", name="Suomi").click()
+        self.assertEqual(page.get_by_role("heading", level=1).inner_text(), "Oma tili")
+        for part in ("API-avaimet", "Tapahtumat", "Laitteet"):
+            page.get_by_role("link", name=part).click()
+            self.examine(page, f"{part.lower()}-fi")
+        other = self.visitor(locale="sv-FI")
+        other.goto("/accounts/login/")
+        other.get_by_label("Användarnamn").fill("polyglot")
+        other.get_by_label("Lösenord").fill(PASSWORD)
+        other.get_by_role("button", name="Logga in").click()
+        self.assertEqual(other.get_by_role("heading", level=1).inner_text(), "Oma tili")
+
+    def test_a_key_with_the_keyboard_alone(self):
+        self.stack.add_user("typist", PASSWORD)
+        page = self.visitor()
+        self.sign_in(page, "typist")
+        self.press_to(page, "link", "API keys")
+        page.wait_for_url("**/accounts/keys/")
+        self.tab_to(page, lambda focused: focused.get_attribute("name") == "name")
+        page.keyboard.type("typed")
+        page.keyboard.press("Tab")
+        self.assertEqual(page.locator(":focus").get_attribute("name"), "life")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Tab")
+        self.assertEqual(page.locator(":focus").inner_text(), "Let it do less than I may")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        self.assertEqual(page.locator(":focus").get_attribute("name"), "scope")
+        page.screenshot(path=PICTURES / "keyboard-key.png", full_page=True)
+        page.keyboard.type("GET:/api/v1/**")
+        page.keyboard.press("Enter")
+        key = page.locator("code.code").inner_text()
+        self.assertEqual(self.read(f"Token {key}"), 200)
+        self.tab_to(page, lambda focused: focused.get_attribute("aria-label") == "Change the key typed")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/accounts/keys/*/")
+        self.press_to(page, "button", "Take the key back")
+        page.get_by_text("The key was taken back.").wait_for()
+
+    def test_keys_without_script(self):
+        self.stack.add_user("scriptless", PASSWORD)
+        page = self.visitor(java_script_enabled=False)
+        self.sign_in(page, "scriptless")
+        page.get_by_role("link", name="API keys").click()
+        page.get_by_label("Name", exact=True).fill("plain")
+        page.get_by_role("button", name="Make the key", exact=True).click()
+        self.assertTrue(page.locator("code.code").inner_text().startswith("avn_"))
+        page.get_by_role("link", name="Change the key plain").click()
+        page.get_by_role("button", name="Take the key back").click()
+        page.get_by_text("The key was taken back.").wait_for()
+        page.get_by_role("link", name="Activity").click()
+        self.assertIn("API key taken back", page.locator(".items li").first.inner_text())
+        page.get_by_role("link", name="Devices").click()
+        page.get_by_text("This device").wait_for()
+
+    def test_a_stale_form_about_keys_keeps_what_was_typed(self):
+        self.stack.add_user("slow", PASSWORD)
+        page = self.visitor()
+        self.sign_in(page, "slow")
+        page.goto("/accounts/keys/")
+        page.get_by_label("Name", exact=True).fill("typed slowly")
+        page.evaluate("document.querySelectorAll('[name=csrfmiddlewaretoken]').forEach(field => field.value = 'a'.repeat(64))")
+        page.get_by_role("button", name="Make the key", exact=True).click()
+        page.get_by_role("heading", name="Please send the form once more").wait_for()
+        self.assertEqual(page.get_by_label("Name").input_value(), "typed slowly")
+        self.examine(page, "stale-key")
+        page.get_by_role("button", name="Send again").click()
+        self.assertTrue(page.locator("code.code").inner_text().startswith("avn_"))
+
     def test_another_language(self):
         page = self.visitor(locale="sv-FI")
         page.goto("/accounts/login/")
@@ -206,6 +395,7 @@ class Members(PageCase):
         page = self.visitor()
         page.goto("/accounts/login/")
         # The form has the focus from the start.
+        page.locator("[name=username]:focus").wait_for()
         page.keyboard.type("aino")
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)

@@ -59,6 +59,23 @@ fn every_page_has_a_sample() {
     assert_eq!(sampled, pages);
 }
 
+/// What rendering each page takes: `cargo test --lib cost_of_pages -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, and shows"]
+#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement to be read")]
+fn cost_of_pages() {
+    const ROUNDS: u32 = 200;
+    let (renderer, account) = (Renderer::new(look()), sample_account());
+    let frame = Frame { account: Some(&account), ..frame(Language::Finnish) };
+    for (template, view) in samples() {
+        let started = std::time::Instant::now();
+        for _ in 0..ROUNDS {
+            renderer.page(template, &frame, &view).expect("is shown");
+        }
+        println!("{template:24} {:?}", started.elapsed() / ROUNDS);
+    }
+}
+
 #[test]
 fn the_policy_allows_the_style_that_is_there() {
     let renderer = Renderer::new(look());

@@ -12,6 +12,7 @@ use crate::flow::personal_keys::{self, IssuedKey, NotDone, StoredKey, Wish};
 use crate::flow::{Error, Fault};
 use crate::http::pages::{Reply, Visit};
 use crate::page::form::Form;
+use crate::token::credential::Scheme;
 use crate::token::opaque::ClassicKey;
 use crate::token::personal::PersonalKeyId;
 use crate::token::scope::Scopes;
@@ -43,13 +44,17 @@ pub(super) async fn keys(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         }
         _ if acts(visit, &mut form)? => all(visit, &form, None).await,
         "make_classic" => {
+            if personal_keys::classic_beginning(visit.context(), visit.account()?).await?.is_some()
+            {
+                return all(visit, &form, None).await;
+            }
             let (context, now) = (visit.context(), visit.context().now());
             let (store, random) = (&context.store, context.random.as_ref());
             let key = obtain_key::key_of(store, &visit.caller, account, random, now).await?;
             all(visit, &form, Some(classic(visit, &key))).await
         }
         _ => match make(visit, &mut form).await? {
-            Some(issued) => all(visit, &Form::default(), Some(made(&issued))).await,
+            Some(issued) => all(visit, &Form::default(), Some(made(visit, &issued))).await,
             None => all(visit, &form, None).await,
         },
     }
@@ -76,7 +81,7 @@ pub(super) async fn bearer_tokens(visit: &mut Visit<'_>) -> Result<Reply, Error>
     let in_force = listed.iter().filter(|key| !key.terms.have_ended(cabinet.now)).map(shown);
     let view = json!({
         "keys": in_force.collect::<Vec<_>>(),
-        "made": issued.as_ref().map(made),
+        "made": issued.as_ref().map(|issued| made(visit, issued)),
         "revoked": visit.has_asked("revoked"),
         "lives": lives(visit),
     });
@@ -111,7 +116,7 @@ pub(super) async fn key(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         }
         let cabinet = visit.context().cabinet(&visit.caller);
         return match cabinet.rotate(account, id, overlap, None).await? {
-            Ok(issued) => all(visit, &Form::default(), Some(made(&issued))).await,
+            Ok(issued) => all(visit, &Form::default(), Some(made(visit, &issued))).await,
             Err(why) => Ok(not_done(visit, &found, form, why)),
         };
     }
@@ -141,8 +146,16 @@ async fn make(visit: &Visit<'_>, form: &mut Form) -> Result<Option<IssuedKey>, E
     if !form.is_fine() {
         return Ok(None);
     }
-    let cabinet = visit.context().cabinet(&visit.caller);
-    match cabinet.make(visit.account()?.id, Wish { name, terms }, None).await? {
+    let (cabinet, account) = (visit.context().cabinet(&visit.caller), visit.account()?.id);
+    // Whoever loads the answer once more sends the form once more, and wants no second key.
+    let goes_by = |key: &StoredKey| {
+        key.name == name && key.replaced_by.is_none() && !key.terms.have_ended(cabinet.now)
+    };
+    if cabinet.list(account).await?.iter().any(goes_by) {
+        form.refuse("name", visit.say("wrong.key_name_taken"));
+        return Ok(None);
+    }
+    match cabinet.make(account, Wish { name, terms }, None).await? {
         Ok(issued) => Ok(Some(issued)),
         Err(why) if refuse(visit, form, why) => Ok(None),
         Err(_) => Err(Error::Fault(Fault::Broken("a key vanished while it was made"))),
@@ -348,8 +361,11 @@ fn shown(key: &StoredKey) -> Value {
 }
 
 /// A key that was made, this once in clear.
-fn made(issued: &IssuedKey) -> Value {
-    json!({ "name": issued.stored.name, "key": issued.key.expose(), "scheme": "Bearer" })
+fn made(visit: &Visit<'_>, issued: &IssuedKey) -> Value {
+    let schemes = &visit.service.gate.schemes;
+    let bearer = schemes.accepted.contains(&Scheme::Bearer);
+    let scheme = if bearer { schemes.bearer_prefix.as_str() } else { "Token" };
+    json!({ "name": issued.stored.name, "key": issued.key.expose(), "scheme": scheme })
 }
 
 fn classic(visit: &Visit<'_>, key: &ClassicKey) -> Value {

@@ -56,6 +56,8 @@ async fn a_key_is_made_shown_once_and_taken_back(engine: Engine) {
     for scheme in ["Token", "Bearer"] {
         assert!(service.admits(&format!("{scheme} {key}")).await, "{scheme}");
     }
+    let page = make(&mut browser, "Nightly <b>", &[]).await;
+    assert!(page.contains("You have a key of this name already."), "loaded once more: {page}");
     let page = browser.get("/accounts/keys/").await.text();
     assert!(!page.contains(&key) && page.contains(&key[..10]), "it is shown once");
     assert!(page.contains("everything that you may") && page.contains("not used yet"), "{page}");
@@ -177,6 +179,8 @@ async fn the_classic_key_is_made_and_taken_back(engine: Engine) {
     assert!(key.len() == 40 && page.contains("Authorization: Token"), "{page}");
     let token = format!("Token {key}");
     assert!(service.admits(&token).await);
+    let again = browser.send("/accounts/keys/", &[("do", "make_classic")]).await.text();
+    assert!(!again.contains(&key), "it is shown once, loaded once more or not: {again}");
     let page = browser.get("/accounts/keys/").await.text();
     assert!(!page.contains(&key) && page.contains(&key[..8]), "{page}");
     let answer = browser.send("/accounts/keys/", &[("do", "revoke_classic")]).await;
