@@ -321,7 +321,8 @@ def run():
         demo["password"], demo["key"] = demo_account(stack)
 
     origins = os.environ.get("RUN_ORIGINS", "http://localhost:3000").split()
-    stack = start_stack(RUN_DIRECTORY, tls=True, ports=ports, origins=origins, rate="10r/s", log=False,
+    here = {"site.domain": f"localhost:{ports['nginx']}"}      # links in mails, and what OAuth's metadata names
+    stack = start_stack(RUN_DIRECTORY, here, tls=True, ports=ports, origins=origins, rate="10r/s", log=False,
                         before_start=accounts, inherit=True, workers="auto")
     write_private(RUN_DIRECTORY / "stack.json", json.dumps(
         [[process.name, process.pid, process.started] for process in (stack.nginx, stack.backend, stack.avain)]))
