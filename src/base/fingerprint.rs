@@ -4,7 +4,7 @@
 use std::fmt;
 use std::hash::Hasher as _;
 
-use siphasher::sip128::{Hasher128 as _, SipHasher24};
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::base::random::{self, Random};
 
@@ -12,9 +12,10 @@ use crate::base::random::{self, Random};
 ///
 /// Two texts with one fingerprint would be taken for each other. `SipHash` is a keyed function whose values
 /// cannot be told from random ones without its key, which is drawn when the process starts and never
-/// leaves it, and nobody outside ever sees a fingerprint. What is left to a stranger is to guess: one
-/// presented text in 2^113 has the fingerprint of one of 32,768 remembered credentials. SHA-256 costs three
-/// times as much; hashes that are made for tables alone (aHash, FNV) claim nothing of the kind.
+/// leaves it; nobody outside ever sees a fingerprint, so even its short form (1-3) gives nothing to work on.
+/// What is left to a stranger is to guess: one presented text in 2^113 has the fingerprint of one of 32,768
+/// remembered credentials. SHA-256 costs almost four times as much; hashes that are made for tables alone
+/// (aHash, FNV) claim nothing of the kind.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u128);
 
@@ -26,13 +27,13 @@ impl fmt::Debug for Fingerprint {
 
 /// What fingerprints are made with.
 #[derive(Clone)]
-pub struct FingerprintKey(SipHasher24);
+pub struct FingerprintKey(SipHasher13);
 
 impl FingerprintKey {
     /// A key of this process alone.
     #[must_use]
     pub fn draw(random: &dyn Random) -> Self {
-        Self(SipHasher24::new_with_key(&random::bytes(random)))
+        Self(SipHasher13::new_with_key(&random::bytes(random)))
     }
 
     /// The fingerprint of a text of some kind: the same text of another kind has another one.
