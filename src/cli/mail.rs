@@ -10,13 +10,16 @@ use crate::app::Plan;
 use crate::base::clock::Timestamp;
 use crate::cli::{Failure, Tools, complain, say, say_json};
 use crate::locale::Language;
+use crate::mail::message::NOTHING;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::store::outbox::{self, Entry, MailState};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MailCommand {
-    /// List mails in the outbox: what they are about and how they stand, not who gets them.
+    /// List mails in the outbox: what they are about and how they stand, not who gets them. A `decoy` goes to
+    /// nobody: it is made where somebody asks for a mail to an address that no account has, so that the time
+    /// it takes tells nothing.
     List {
         /// Only those that are `queued`, `sending`, `sent` or `failed`.
         #[arg(long)]
@@ -116,7 +119,7 @@ fn print(entry: &Entry, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return say_json(&json!({
             "id": entry.id,
-            "message": entry.message,
+            "message": about(entry),
             "language": entry.language,
             "state": entry.state.as_str(),
             "created_at": entry.created_at.rfc3339(),
@@ -126,7 +129,7 @@ fn print(entry: &Entry, as_json: bool) -> Result<(), Failure> {
             "last_error": entry.last_error,
         }));
     }
-    let about = match (entry.state, entry.sent_at) {
+    let stands = match (entry.state, entry.sent_at) {
         (MailState::Sent, Some(at)) => format!("at {}", at.rfc3339()),
         (MailState::Queued, _) if entry.attempts > 0 => {
             format!("tried {} times, next at {}", entry.attempts, entry.next_try_at.rfc3339())
@@ -135,13 +138,18 @@ fn print(entry: &Entry, as_json: bool) -> Result<(), Failure> {
     };
     let said = entry.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     say(&format!(
-        "{}  {}  {:<18} {}  {:<7} {about}{said}",
+        "{}  {}  {:<18} {}  {:<7} {stands}{said}",
         entry.id,
         entry.created_at.rfc3339(),
-        entry.message,
+        about(entry),
         entry.language,
         entry.state.as_str(),
     ))
+}
+
+/// What a row is about, in the word that `--help` explains.
+fn about(entry: &Entry) -> &str {
+    if entry.message == NOTHING { "decoy" } else { &entry.message }
 }
 
 /// Writes `<language>/<message>.html`, `.txt` and an index of them. Faults of templates are told, and the

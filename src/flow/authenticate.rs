@@ -38,6 +38,13 @@ pub struct Presentation<'r> {
     pub path: &'r str,
 }
 
+impl Presentation<'_> {
+    /// Whether it changes nothing (RFC 9110 9.2.1).
+    fn only_looks(&self) -> bool {
+        matches!(self.method, "GET" | "HEAD" | "OPTIONS")
+    }
+}
+
 /// Somebody who is signed in.
 #[derive(Debug)]
 pub struct SignedIn {
@@ -78,7 +85,7 @@ pub async fn caller(
             personal_key(context, presented, denials, presentation).await?
         }
         Credential::ApiKey(presented) => (classic_key(context, presented).await?, None),
-        Credential::Bearer(token) => (bearer(context, token).await?, None),
+        Credential::Bearer(token) => (bearer(context, token, presentation).await?, None),
     };
     let account = accounts::find_by_id(&context.store, owner.id).await?;
     Ok(account.map(|account| SignedIn { account, key }))
@@ -118,10 +125,9 @@ async fn personal_key(
 /// Whether a key may come with a request to us, and not to the backend. One with narrow terms only looks,
 /// and only where its scopes say so: with anything else it could shed its terms, by making a key without.
 fn may_here(terms: &Terms, presentation: &Presentation<'_>) -> bool {
-    let looks = matches!(presentation.method, "GET" | "HEAD" | "OPTIONS");
     let method = presentation.method.as_bytes();
     terms.networks.admit(presentation.address)
-        && (!terms.are_narrow() || looks)
+        && (!terms.are_narrow() || presentation.only_looks())
         && (terms.scopes.is_empty() || terms.scopes.permit(method, presentation.path))
 }
 
@@ -136,7 +142,11 @@ pub fn family(context: &Context, schemes: &Schemes, header: Option<&[u8]>) -> Op
     verify::verify(&ring, &context.expectations, presented, now, &mut scratch).ok()?.family()
 }
 
-async fn bearer(context: &Context, presented: &[u8]) -> Result<Principal, Error> {
+async fn bearer(
+    context: &Context,
+    presented: &[u8],
+    presentation: &Presentation<'_>,
+) -> Result<Principal, Error> {
     let ring = context.ring.load_full();
     let mut scratch = Box::<Scratch>::default();
     let token =
@@ -155,6 +165,11 @@ async fn bearer(context: &Context, presented: &[u8]) -> Result<Principal, Error>
     }
     if standing.revokes(&token) {
         return Err(denied(Denial::Bearer(Rejection::Revoked)));
+    }
+    // Who acts as somebody else sees what they see at the backend; here they could make themselves keys that
+    // outlive the acting, or take the account over.
+    if token.is_acted() && !presentation.only_looks() {
+        return Err(denied(Denial::Forbidden));
     }
     Ok(standing.principal)
 }

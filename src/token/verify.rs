@@ -302,6 +302,17 @@ impl VerifiedToken<'_> {
         text(&self.claims.client)
     }
 
+    /// Whether somebody acts as whom it is about (`act`, RFC 8693 4.1). Reads the payload once more, and so is
+    /// not for the gate; what cannot be read says yes.
+    #[must_use]
+    pub fn is_acted(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Acted {
+            act: Option<serde::de::IgnoredAny>,
+        }
+        serde_json::from_slice::<Acted>(self.payload).map_or(true, |read| read.act.is_some())
+    }
+
     /// Whom it is about. The id may be written as a number or as decimal text; text around which there
     /// is anything else names nobody.
     #[must_use]

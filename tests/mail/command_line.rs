@@ -57,6 +57,11 @@ fn mails_are_listed_retried_and_dropped() {
         assert_eq!(run(&["drop", id]).0, 0);
         assert_eq!(run(&["drop", id]).0, 1);
         assert_eq!(outbox::depth(&office.store).await.expect("tells").waiting, 1);
+        office.write_decoy().await;
+        for format in [&["list"][..], &["list", "--json"]] {
+            let (_, list, _) = run(format);
+            assert!(list.contains("decoy") && !list.contains("nothing"), "{list}");
+        }
         for wrong in [
             &["retry"][..],
             &["list", "--state", "x"],

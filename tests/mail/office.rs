@@ -72,6 +72,24 @@ impl Office {
         tx.commit().await.expect("commits");
     }
 
+    /// Writes what nobody gets.
+    pub(crate) async fn write_decoy(&self) {
+        let mut tx = self.store.begin("test decoy").await.expect("begins");
+        let nobody = EmailAddress::parse("nobody@localhost").expect("it is an address");
+        let user = MailUser { username: "", first_name: "", last_name: "", email: "" };
+        let link = Link { url: "#/x", uid: "", token: "t" };
+        let draft = Draft {
+            message: Message::PasswordReset,
+            to: &nobody,
+            language: Language::English,
+            user,
+            link: Some(link),
+        };
+        let written = self.mailer.enqueue_nothing(&mut tx, &draft, SystemClock.now()).await;
+        written.expect("is written");
+        tx.commit().await.expect("commits");
+    }
+
     /// Writes to `person-0`, `person-1`, ….
     pub(crate) async fn write_many(&self, count: usize) {
         for number in 0..count {

@@ -174,7 +174,10 @@ class Members(PageCase):
         self.assertEqual(page.get_by_label("User name").input_value(), "eino")
         self.assertEqual(page.get_by_label("Password").input_value(), "")
         self.examine(page, "sign-in-wrong")
-        self.sign_in(page, "", "")
+        # The browser itself asks for what is missing.
+        page.get_by_label("User name").fill("")
+        page.get_by_role("button", name="Sign in").click()
+        self.assertEqual(page.locator(":focus").get_attribute("name"), "username")
 
     def test_guessing_is_told_when_to_try_again(self):
         page = self.visitor()

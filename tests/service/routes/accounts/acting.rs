@@ -5,6 +5,7 @@ use avain::flow::audit::{self, Search};
 use serde_json::json;
 
 use crate::browser::Browser;
+use crate::client::Request;
 use crate::harness::{Engine, TestService};
 use crate::jwt::claims;
 
@@ -64,6 +65,21 @@ async fn a_superuser_acts_as_a_member_and_goes_back(engine: Engine) {
     assert_eq!(claims(renewed["access"].as_str().expect("a token"))["act"], json!({ "sub": "2" }));
     let bearer = format!("Bearer {access}");
     assert!(service.admits(&bearer).await);
+
+    // The token is for the backend: of ours it only looks at what is theirs.
+    let ask = async |method: &str, target: &str, body: serde_json::Value| {
+        let request = Request::new(method, target).json(&body);
+        service.ask(&request.header("Authorization", bearer.as_str())).await.status
+    };
+    assert_eq!(ask("GET", "/auth/users/me/", json!({})).await, 200);
+    for (method, target, body) in [
+        ("POST", "/auth/keys/", json!({ "name": "for ever" })),
+        ("PATCH", "/auth/users/me/", json!({ "email": "root@example.org" })),
+        ("POST", "/auth/token/logout/", json!({})),
+        ("DELETE", "/auth/sessions/", json!({})),
+    ] {
+        assert_eq!(ask(method, target, body).await, 403, "{method} {target}");
+    }
 
     // What is theirs alone to change stays.
     for target in ["/accounts/password_change/", "/accounts/email/"] {
