@@ -37,6 +37,7 @@ run-tools:
 
 tools:
 	@tests/setup/install.sh
+	@tests/setup/install.sh pages
 	@tests/setup/install.sh venv
 
 lint:
@@ -56,6 +57,7 @@ test: tools lint build
 	$(VENV) tests/nginx/test_cases.py
 	$(VENV) tests/nginx/test_caddy.py
 	$(VENV) tests/nginx/test_django.py
+	$(VENV) tests/pages/test_pages.py
 	$(VENV) tests/interop/test_interop.py
 	$(VENV) tests/contract/test_rules.py
 	$(MAKE) --no-print-directory contract
