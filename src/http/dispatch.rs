@@ -21,7 +21,7 @@ use crate::dialect::{Answer, Endpoint, drf};
 use crate::flow::authenticate::{self, Presentation, SignedIn};
 use crate::flow::{Caller, Error, Fault, Refusal};
 use crate::http::handlers::{
-    self, Ask, dj_rest_auth, djoser, families, gate, oauth, personal_keys, token,
+    self, Ask, Stop, dj_rest_auth, djoser, families, gate, oauth, personal_keys, token,
 };
 use crate::http::response::{self, Body, REQUEST_ID};
 use crate::http::router::{Found, Manner, Route};
@@ -190,12 +190,12 @@ where
         tokio::spawn(async move { run(&service, &route, &asked, &body).await })
     };
     match tokio::time::timeout(service.limits.request_timeout, task).await {
-        Ok(Ok(Ok(answer))) => response::render(&answer, route),
-        Ok(Ok(Err(Error::Refused(refusal)))) => {
+        Ok(Ok(Ok(answer) | Err(Stop::Lacks(answer)))) => response::render(&answer, route),
+        Ok(Ok(Err(Stop::Failed(Error::Refused(refusal))))) => {
             count_refusal(service, route.endpoint.name(), &refusal);
             response::render(&route.dialect.refuse(route.endpoint, &refusal), route)
         }
-        Ok(Ok(Err(Error::Fault(fault)))) => {
+        Ok(Ok(Err(Stop::Failed(Error::Fault(fault))))) => {
             service.metrics.faults.with_label_values(&[route.endpoint.name()]).inc();
             tracing::error!(endpoint = route.endpoint.name(), %request_id, %fault, "fault");
             response::fault(status_of(&fault), request_id, dialect)
@@ -217,7 +217,7 @@ async fn run(
     route: &Route,
     asked: &Asked,
     body: &Bytes,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let words = route.dialect.words();
     let parts = &asked.parts;
     let method = &parts.method;
@@ -229,10 +229,7 @@ async fn run(
     let caller = match route.access {
         Access::Ignored => None,
         Access::Open | Access::OpenPost | Access::SignedIn => {
-            match authenticate(service, route, asked).await? {
-                Ok(caller) => caller,
-                Err(answer) => return Ok(answer),
-            }
+            authenticate(service, route, asked).await?
         }
     };
     let (caller, key) = caller.map_or((None, None), |signed| (Some(signed.account), signed.key));
@@ -256,10 +253,7 @@ async fn run(
         return oauth::answer(&service.context, route, dialect, &asked).await;
     }
     let submission = if route.manner.reads_body(route.endpoint) {
-        match request::submission(words, parts, body).await {
-            Ok(submission) => submission,
-            Err(answer) => return Ok(answer),
-        }
+        request::submission(words, parts, body).await?
     } else {
         Submission::default()
     };
@@ -296,7 +290,7 @@ async fn authenticate(
     service: &Service,
     route: &Route,
     asked: &Asked,
-) -> Result<Result<Option<SignedIn>, Answer>, Error> {
+) -> Result<Option<SignedIn>, Stop> {
     let parts = &asked.parts;
     let presentation = Presentation {
         address: asked.caller.address,
@@ -310,18 +304,18 @@ async fn authenticate(
         || header.is_some()
         || !matches!(&route.manner, Manner::DjRestAuth(dialect) if dialect.mode == Mode::Cookie)
     {
-        return Ok(Ok(caller));
+        return Ok(caller);
     }
-    let Some(token) = handlers::cookie(&parts.headers, "access-token") else { return Ok(Ok(None)) };
+    let Some(token) = handlers::cookie(&parts.headers, "access-token") else { return Ok(None) };
     // A cookie comes along by itself: whoever changes something must show that the page is ours.
     let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     if !safe && let Some(refusal) = csrf_refusal(&parts.headers) {
         let detail = format!("CSRF Failed: {refusal}");
-        return Ok(Err(Answer::detail(StatusCode::FORBIDDEN, &detail)));
+        return Err(Answer::detail(StatusCode::FORBIDDEN, &detail).into());
     }
     let header = format!("{} {token}", route.schemes.bearer_prefix);
     let (context, header) = (&service.context, Some(header.as_bytes()));
-    Ok(Ok(authenticate::caller(context, &route.schemes, header, &presentation).await?))
+    Ok(authenticate::caller(context, &route.schemes, header, &presentation).await?)
 }
 
 /// How long Django's CSRF secrets are, bare and masked.

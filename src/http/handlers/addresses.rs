@@ -8,9 +8,9 @@ use crate::account::email::EmailAddress;
 use crate::dialect::dj_rest_auth::DjRestAuth;
 use crate::dialect::form::Submission;
 use crate::dialect::{Answer, Endpoint};
-use crate::flow::{Context, Error, emails};
-use crate::http::handlers::Ask;
+use crate::flow::{Context, emails};
 use crate::http::handlers::dj_rest_auth::verification;
+use crate::http::handlers::{Ask, Stop};
 
 /// Answers a request about addresses.
 pub async fn answer(
@@ -18,7 +18,7 @@ pub async fn answer(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let account = ask.caller()?;
     if ask.endpoint == Endpoint::Addresses {
         return if *ask.method == Method::POST {
@@ -61,11 +61,8 @@ async fn add(
     ask: &Ask<'_>,
     account: &Account,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let email = match dialect.read_email(submission) {
-        Ok(email) => email,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let email = dialect.read_email(submission)?;
     let Ok(email) = EmailAddress::parse(&email) else { return Ok(dialect.not_found()) };
     let kind = verification(context);
     Ok(match emails::add(context, &ask.client, account, &email, &kind).await? {

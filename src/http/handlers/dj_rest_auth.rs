@@ -18,7 +18,7 @@ use crate::flow::{
     Caller, Context, Credentials, Error, LayoutRules, Refusal, change_username, emails, log_in,
     refresh, revoke, sign_in, verify,
 };
-use crate::http::handlers::{Ask, addresses};
+use crate::http::handlers::{Ask, Stop, addresses};
 use crate::mail::message::Message;
 use crate::token::link::{self, Purpose};
 
@@ -29,7 +29,7 @@ pub async fn answer(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     match ask.endpoint {
         Endpoint::LogIn => log_in(context, layout, dialect, ask, submission).await,
         Endpoint::LogOut if *ask.method == Method::POST => {
@@ -53,10 +53,7 @@ pub async fn answer(
         Endpoint::ResetPasswordConfirm => confirm(context, dialect, ask, submission).await,
         Endpoint::RefreshPair => refresh(context, layout, dialect, ask, submission).await,
         Endpoint::VerifyToken => {
-            let token = match crate::dialect::Dialect::read_token(dialect, submission) {
-                Ok(token) => token,
-                Err(answer) => return Ok(answer),
-            };
+            let token = crate::dialect::Dialect::read_token(dialect, submission)?;
             verify::verify_token(context, &token).await?;
             Ok(crate::dialect::Dialect::done(dialect))
         }
@@ -92,11 +89,8 @@ async fn confirm_email(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let (uid, token) = match dialect.read_link(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let (uid, token) = dialect.read_link(submission)?;
     let account = link::account_of_uid(&uid);
     Ok(match change_email::confirm(context, &ask.client, account, &token).await? {
         Ok(_) => dialect.sentence("ok"),
@@ -120,11 +114,8 @@ async fn log_in(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let form = match dialect.read_login(submission) {
-        Ok(form) => form,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let form = dialect.read_login(submission)?;
     let checked = match (form.email, form.username) {
         (Some(email), _) => match EmailAddress::parse(&email) {
             Ok(email) => log_in::check_email(context, &ask.client, &email, form.password).await?,
@@ -167,7 +158,7 @@ async fn log_out(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     if dialect.mode == Mode::Key {
         if let Some(caller) = &ask.caller {
             log_in::end_key(context, &ask.client, caller, ask.key.as_ref()).await?;
@@ -176,10 +167,7 @@ async fn log_out(
     }
     let refresh = match dialect.mode {
         Mode::Cookie => ask.cookie("refresh-token"),
-        Mode::Jwt | Mode::Key => match dialect.read_refresh_to_end(submission) {
-            Ok(refresh) => refresh,
-            Err(answer) => return Ok(answer),
-        },
+        Mode::Jwt | Mode::Key => dialect.read_refresh_to_end(submission)?,
     };
     let Some(refresh) = refresh else { return Ok(dialect.not_logged_out(None)) };
     match revoke::revoke_refresh_token(context, layout, &ask.client, &refresh).await {
@@ -187,7 +175,7 @@ async fn log_out(
         Err(Error::Refused(Refusal::Token(rejection))) => {
             Ok(dialect.not_logged_out(Some(rejection)))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -196,11 +184,8 @@ async fn register(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let (mut reader, registration, repeated) = match dialect.read_registration(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let (mut reader, registration, repeated) = dialect.read_registration(submission)?;
     if let Some(username) = registration.username.as_ref().filter(|_| reader.is_fine("username"))
         && register::is_taken(context, username, true).await?
     {
@@ -221,9 +206,7 @@ async fn register(
     for text in password_rules(&broken) {
         reader.refuse("password1", &text);
     }
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     if *registration.password.expose() != repeated {
         return Ok(dialect.registration_mismatch());
     }
@@ -252,11 +235,8 @@ async fn verify_email(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let key = match dialect.read_key(submission) {
-        Ok(key) => key,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let key = dialect.read_key(submission)?;
     verified(context, dialect, &ask.client, &key).await
 }
 
@@ -264,7 +244,7 @@ async fn open_verification(
     context: &Context,
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     // HEAD is what programs ask that look whether a link is dead.
     if !context.accounts.confirm_on_get || *ask.method != Method::GET {
         return Ok(dialect.not_found());
@@ -278,7 +258,7 @@ async fn verified(
     dialect: &DjRestAuth,
     caller: &Caller,
     key: &str,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     Ok(if emails::verify(context, caller, key).await? {
         dialect.sentence("ok")
     } else {
@@ -291,11 +271,8 @@ async fn resend(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let email = match dialect.read_email(submission) {
-        Ok(email) => email,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let email = dialect.read_email(submission)?;
     if let Ok(email) = EmailAddress::parse(&email) {
         emails::resend(context, &ask.client, &email, &verification(context)).await?;
     }
@@ -307,25 +284,20 @@ async fn own(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let caller = ask.caller()?;
     if !matches!(*ask.method, Method::PUT | Method::PATCH) {
         return Ok(Answer::json(StatusCode::OK, dialect.profile(caller)));
     }
     let whole = *ask.method == Method::PUT;
-    let (mut reader, wished) = match dialect.read_profile(submission, whole) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+    let (mut reader, wished) = dialect.read_profile(submission, whole)?;
     let new_name = wished.username.filter(|name| *name != caller.username);
     if let Some(name) = new_name.as_ref().filter(|_| reader.is_fine("username"))
         && register::is_taken_by_another(context, name, caller.id).await?
     {
         reader.refuse("username", TAKEN_USERNAME);
     }
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     let changes =
         Changes { email: None, first_name: wished.first_name, last_name: wished.last_name };
     let edited = profile::edit(context, &ask.client, caller, changes, &EmailChange::AtOnce).await?;
@@ -348,12 +320,9 @@ async fn set_password(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let caller = ask.caller()?;
-    let change = match dialect.read_password_change(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+    let change = dialect.read_password_change(submission)?;
     let PasswordChange { mut reader, new, repeated, old } = change;
     if let Some(old) = old.filter(|_| reader.is_fine("old_password"))
         && !change_password::is_current(context, &ask.client, caller, Secret::new(old)).await?
@@ -363,9 +332,7 @@ async fn set_password(
             "Your old password was entered incorrectly. Please enter it again.",
         );
     }
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     if new != repeated {
         return Ok(dialect.mismatch());
     }
@@ -387,11 +354,8 @@ async fn reset_password(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let email = match dialect.read_email(submission) {
-        Ok(email) => email,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let email = dialect.read_email(submission)?;
     let kind = LinkKind {
         purpose: Purpose::PasswordReset,
         message: Message::PasswordReset,
@@ -407,11 +371,8 @@ async fn confirm(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let ((uid, token), new, repeated) = match dialect.read_reset(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let ((uid, token), new, repeated) = dialect.read_reset(submission)?;
     let account = link::account_of_uid36(&uid);
     if let Some(why) = reset_password::look_at(context, account, &token).await? {
         return Ok(dialect.not_reset(&why));
@@ -445,11 +406,8 @@ async fn refresh(
     dialect: &DjRestAuth,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let in_body = match dialect.read_refresh_if_any(submission) {
-        Ok(refresh) => refresh,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let in_body = dialect.read_refresh_if_any(submission)?;
     let in_cookie = if dialect.mode == Mode::Cookie { ask.cookie("refresh-token") } else { None };
     let Some(presented) = in_body.or(in_cookie) else { return Ok(dialect.no_refresh_token()) };
     let renewed = refresh::refresh(context, layout, &ask.client, &presented).await?;

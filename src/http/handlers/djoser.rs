@@ -21,7 +21,7 @@ use crate::flow::reset_password::{self, Matching, Order};
 use crate::flow::{
     Context, Error, Fault, Refusal, activate, change_username, emails, log_in, obtain_key,
 };
-use crate::http::handlers::Ask;
+use crate::http::handlers::{Ask, Stop};
 use crate::mail::message::Message;
 use crate::store::accounts;
 use crate::token::link::{self, Purpose};
@@ -32,7 +32,7 @@ pub async fn answer(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     match ask.endpoint {
         Endpoint::Register if *ask.method == Method::POST => {
             register(context, djoser, ask, submission).await
@@ -108,11 +108,8 @@ async fn register(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let (mut reader, registration) = match djoser.read_registration(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let (mut reader, registration) = djoser.read_registration(submission)?;
     if let Some(username) = registration.username.as_ref().filter(|_| reader.is_fine("username"))
         && register::is_taken(context, username, false).await?
     {
@@ -124,9 +121,7 @@ async fn register(
     {
         reader.refuse("email", TAKEN_EMAIL);
     }
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     let options = &context.accounts;
     let mismatch = reader.repeats_differ();
     if mismatch {
@@ -158,7 +153,7 @@ async fn register(
     })
 }
 
-async fn list(context: &Context, djoser: &Djoser, caller: &Account) -> Result<Answer, Error> {
+async fn list(context: &Context, djoser: &Djoser, caller: &Account) -> Result<Answer, Stop> {
     let seen = if caller.is_staff {
         accounts::page_after(&context.store, 0, 1000).await?
     } else {
@@ -177,11 +172,8 @@ async fn activate(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let (uid, token) = match djoser.read_link(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let (uid, token) = djoser.read_link(submission)?;
     let notice = context.accounts.confirm_activation.then_some(Message::ActivationDone);
     let account = link::account_of_uid(&uid);
     let old = djoser.generation == Generation::V0_1;
@@ -205,11 +197,8 @@ async fn resend_activation(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let email = match djoser.read_email(submission) {
-        Ok(email) => email,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let email = djoser.read_email(submission)?;
     // Where activation is not in use there is nothing to send, which djoser tells.
     if !context.accounts.activation {
         let known = accounts::find_by_email(&context.store, &email).await?.iter().any(|account| {
@@ -231,15 +220,12 @@ async fn own(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let caller = ask.caller()?;
     match *ask.method {
         Method::PUT | Method::PATCH => edit(context, djoser, ask, caller, submission).await,
         Method::DELETE => {
-            let password = match djoser.read_deletion(submission) {
-                Ok(password) => password,
-                Err(answer) => return Ok(answer),
-            };
+            let password = djoser.read_deletion(submission)?;
             Ok(if profile::delete(context, &ask.client, caller, password).await? {
                 djoser.nothing()
             } else {
@@ -256,11 +242,8 @@ async fn edit(
     ask: &Ask<'_>,
     account: &Account,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let email = match djoser.read_profile(submission) {
-        Ok(email) => email,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let email = djoser.read_profile(submission)?;
     let email = email.map(|email| EmailAddress::parse(&email).ok());
     let change = match email_change(context) {
         EmailChange::AtOnce
@@ -295,11 +278,8 @@ async fn confirm_email(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let (uid, token) = match djoser.read_link(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let (uid, token) = djoser.read_link(submission)?;
     let account = link::account_of_uid(&uid);
     Ok(match change_email::confirm(context, &ask.client, account, &token).await? {
         Ok(_) => djoser.nothing(),
@@ -312,7 +292,7 @@ async fn by_id(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let caller = ask.caller()?;
     let not_found = Answer::detail(StatusCode::NOT_FOUND, "Not found.");
     let nobody = Answer::detail(StatusCode::NOT_FOUND, "No User matches the given query.");
@@ -340,10 +320,7 @@ async fn by_id(
         }
         Method::PUT | Method::PATCH if caller.is_staff => forbidden(),
         Method::DELETE if may_change => {
-            let password = match djoser.read_deletion(submission) {
-                Ok(password) => password,
-                Err(answer) => return Ok(answer),
-            };
+            let password = djoser.read_deletion(submission)?;
             if !change_password::is_current(context, &ask.client, caller, password).await? {
                 return Ok(crate::dialect::djoser::field("current_password", WRONG_PASSWORD));
             }
@@ -360,17 +337,12 @@ async fn set_password(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let caller = ask.caller()?;
-    let change = match djoser.read_password_change(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+    let change = djoser.read_password_change(submission)?;
     let PasswordChange { mut reader, new, current, mismatch } = change;
     judge_current(context, ask, caller, &mut reader, current).await?;
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     if let Some(mismatch) = mismatch {
         return told_after_rules(context, djoser, caller, &new, mismatch).await;
     }
@@ -410,7 +382,7 @@ async fn told_after_rules(
     account: &Account,
     new: &Secret<String>,
     mismatch: Answer,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     if judges(djoser) {
         let broken = change_password::judge(context, account, new).await?;
         if !broken.is_empty() {
@@ -425,7 +397,7 @@ async fn reset_password(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let kind = LinkKind {
         purpose: Purpose::PasswordReset,
         message: Message::PasswordReset,
@@ -440,7 +412,7 @@ async fn reset_username(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let kind = LinkKind {
         purpose: Purpose::UsernameReset,
         message: Message::UsernameReset,
@@ -456,11 +428,8 @@ async fn request_link(
     ask: &Ask<'_>,
     submission: &Submission,
     kind: &LinkKind<'_>,
-) -> Result<Answer, Error> {
-    let email = match djoser.read_email(submission) {
-        Ok(email) => email,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let email = djoser.read_email(submission)?;
     let matching = matching(djoser);
     let sent = reset_password::request(context, &ask.client, &email, matching, kind).await?;
     Ok(if sent || !djoser.options.show_unknown { djoser.nothing() } else { djoser.unknown_email() })
@@ -480,11 +449,8 @@ async fn confirm_password(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let PasswordReset { link: (uid, token), new, mismatch } = match djoser.read_reset(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let PasswordReset { link: (uid, token), new, mismatch } = djoser.read_reset(submission)?;
     let account = link::account_of_uid(&uid);
     if let Some(mismatch) = mismatch {
         let known = match account {
@@ -513,20 +479,15 @@ async fn set_username(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let caller = ask.caller()?;
-    let change = match djoser.read_login_change(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+    let change = djoser.read_login_change(submission)?;
     let LoginChange { mut reader, new, proof: current, mismatch } = change;
     if reader.is_fine("new_username") && register::is_taken(context, &new, false).await? {
         reader.refuse("new_username", djoser.taken_username());
     }
     judge_current(context, ask, caller, &mut reader, current).await?;
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     if let Some(mismatch) = mismatch {
         return Ok(mismatch);
     }
@@ -542,18 +503,13 @@ async fn confirm_username(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let change = match djoser.read_login_reset(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let change = djoser.read_login_reset(submission)?;
     let LoginChange { mut reader, new, proof: (uid, token), mismatch } = change;
     if reader.is_fine("new_username") && register::is_taken(context, &new, false).await? {
         reader.refuse("new_username", djoser.taken_username());
     }
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     if let Some(mismatch) = mismatch {
         return Ok(mismatch);
     }
@@ -572,18 +528,13 @@ async fn set_email(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let caller = ask.caller()?;
-    let change = match djoser.read_login_change(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+    let change = djoser.read_login_change(submission)?;
     let LoginChange { mut reader, new, proof: current, mismatch } = change;
     let new = judge_new_email(context, djoser, &mut reader, &new, Some(caller)).await?;
     judge_current(context, ask, caller, &mut reader, current).await?;
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     if let Some(mismatch) = mismatch {
         return Ok(mismatch);
     }
@@ -601,16 +552,11 @@ async fn reset_email_confirm(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let change = match djoser.read_login_reset(submission) {
-        Ok(read) => read,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let change = djoser.read_login_reset(submission)?;
     let LoginChange { mut reader, new, proof: (uid, token), mismatch } = change;
     let new = judge_new_email(context, djoser, &mut reader, &new, None).await?;
-    if let Err(answer) = reader.finish() {
-        return Ok(answer);
-    }
+    reader.finish()?;
     if let Some(mismatch) = mismatch {
         return Ok(mismatch);
     }
@@ -670,11 +616,9 @@ async fn log_in(
     djoser: &Djoser,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let credentials = match djoser.read_login(submission) {
-        Ok(Some(credentials)) => credentials,
-        Ok(None) => return Ok(djoser.not_logged_in()),
-        Err(answer) => return Ok(answer),
+) -> Result<Answer, Stop> {
+    let Some(credentials) = djoser.read_login(submission)? else {
+        return Ok(djoser.not_logged_in());
     };
     match log_in::by_name(context, &ask.client, credentials).await {
         Ok(account) if account.may_hold_tokens() => {
@@ -683,6 +627,6 @@ async fn log_in(
         }
         Ok(_) => Ok(djoser.disabled()),
         Err(Error::Refused(Refusal::WrongCredentials)) => Ok(djoser.not_logged_in()),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }

@@ -4,13 +4,13 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 
 use crate::dialect::{Answer, sessions};
-use crate::flow::{Context, Error, authenticate, families};
-use crate::http::handlers::Ask;
+use crate::flow::{Context, authenticate, families};
+use crate::http::handlers::{Ask, Stop};
 use crate::http::router::Route;
 use crate::token::claims::FamilyId;
 
 /// Answers a request about one's own families.
-pub async fn answer(context: &Context, route: &Route, ask: &Ask<'_>) -> Result<Answer, Error> {
+pub async fn answer(context: &Context, route: &Route, ask: &Ask<'_>) -> Result<Answer, Stop> {
     let (store, account, now) = (&context.store, ask.caller()?.id, context.now());
     if let Some(id) = ask.id {
         let Some(id) = FamilyId::parse(id) else { return Ok(sessions::ended(false)) };

@@ -14,10 +14,31 @@ use http::header::COOKIE;
 use http::{HeaderMap, Method};
 
 use crate::account::account::Account;
-use crate::dialect::Endpoint;
+use crate::dialect::{Answer, Endpoint};
 use crate::flow::authenticate::UsedKey;
 use crate::flow::{Caller, Error, Refusal};
 use crate::token::credential::Denial;
+
+/// Why a handler stops before it is done.
+#[derive(Debug)]
+pub enum Stop {
+    /// The request lacks something: the answer, as its dialect says it.
+    Lacks(Answer),
+    /// What the flow says.
+    Failed(Error),
+}
+
+impl From<Answer> for Stop {
+    fn from(answer: Answer) -> Self {
+        Self::Lacks(answer)
+    }
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
 
 /// What is asked, and by whom.
 pub struct Ask<'r> {

@@ -11,7 +11,8 @@ use crate::dialect::{Answer, Dialect as _, Endpoint};
 use crate::flow::authenticate_client::authenticate_client;
 use crate::flow::client_credentials::client_credentials;
 use crate::flow::introspect::{Asker, introspect, may_introspect};
-use crate::flow::{Caller, ClientRefusal, Context, Error, Fault, Refusal, refresh, revoke};
+use crate::flow::{Caller, ClientRefusal, Context, Fault, Refusal, refresh, revoke};
+use crate::http::handlers::Stop;
 use crate::http::router::Route;
 use crate::token::client::{AuthenticatedClient, Grant};
 
@@ -37,28 +38,19 @@ pub async fn answer(
     route: &Route,
     dialect: &OAuth,
     asked: &Asked<'_>,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     match route.endpoint {
         Endpoint::KeySet => return Ok(key_set(context, dialect, asked)),
         Endpoint::ServerMetadata => return Ok(dialect.metadata()),
         _ => {}
     }
-    let form = match Form::read(asked.header(&CONTENT_TYPE).unwrap_or_default(), asked.body) {
-        Ok(form) => form,
-        Err(answer) => return Ok(answer),
-    };
-    let answered = match route.endpoint {
-        Endpoint::IssueToken => issue_token(context, route, dialect, asked, &form).await?,
-        Endpoint::IntrospectToken => {
-            introspect_token(context, route, dialect, asked, &form).await?
-        }
-        Endpoint::RevokeToken => revoke_token(context, route, dialect, asked, &form).await?,
-        _ => {
-            return Err(Error::Fault(Fault::Broken("the layout oauth has an endpoint of others")));
-        }
-    };
-    // What a form lacks is answered as it is.
-    Ok(answered.unwrap_or_else(|answer| answer))
+    let form = Form::read(asked.header(&CONTENT_TYPE).unwrap_or_default(), asked.body)?;
+    match route.endpoint {
+        Endpoint::IssueToken => issue_token(context, route, dialect, asked, &form).await,
+        Endpoint::IntrospectToken => introspect_token(context, route, dialect, asked, &form).await,
+        Endpoint::RevokeToken => revoke_token(context, route, dialect, asked, &form).await,
+        _ => Err(Fault::Broken("the layout oauth has an endpoint of others").into()),
+    }
 }
 
 async fn issue_token(
@@ -67,30 +59,25 @@ async fn issue_token(
     dialect: &OAuth,
     asked: &Asked<'_>,
     form: &Form,
-) -> Result<Result<Answer, Answer>, Error> {
-    let client = match authenticate(context, asked, form).await? {
-        Ok(client) => client,
-        Err(answer) => return Ok(Err(answer)),
-    };
-    let refused = |refusal| Error::Refused(Refusal::Client(refusal));
-    match (form.token_request(), client) {
-        (Err(answer), _) => Ok(Err(answer)),
-        (Ok(TokenRequest::ClientCredentials(_)), None) => {
-            Err(refused(ClientRefusal::Unauthenticated))
+) -> Result<Answer, Stop> {
+    let client = authenticate(context, asked, form).await?;
+    match (form.token_request()?, client) {
+        (TokenRequest::ClientCredentials(_), None) => {
+            Err(Refusal::Client(ClientRefusal::Unauthenticated).into())
         }
-        (Ok(TokenRequest::ClientCredentials(scopes)), Some(client)) => {
+        (TokenRequest::ClientCredentials(scopes), Some(client)) => {
             let issued = client_credentials(context, &route.rules, &client, scopes).await?;
-            Ok(Ok(dialect.client_token(&issued)))
+            Ok(dialect.client_token(&issued))
         }
-        (Ok(TokenRequest::RefreshToken(_)), Some(client))
+        (TokenRequest::RefreshToken(_), Some(client))
             if !client.client().may(Grant::RefreshToken) =>
         {
-            Err(refused(ClientRefusal::Grant))
+            Err(Refusal::Client(ClientRefusal::Grant).into())
         }
         // Refresh tokens are issued to people's programs, which have no secret to keep (RFC 6749 2.1).
-        (Ok(TokenRequest::RefreshToken(presented)), _) => {
+        (TokenRequest::RefreshToken(presented), _) => {
             let renewed = refresh::refresh(context, &route.rules, asked.client, &presented).await?;
-            Ok(Ok(dialect.renewed(&renewed)))
+            Ok(dialect.renewed(&renewed))
         }
     }
 }
@@ -101,23 +88,15 @@ async fn introspect_token(
     dialect: &OAuth,
     asked: &Asked<'_>,
     form: &Form,
-) -> Result<Result<Answer, Answer>, Error> {
+) -> Result<Answer, Stop> {
     let authorization = asked.header(&AUTHORIZATION);
-    let asker = match form.client(authorization) {
-        Ok(Some(client)) => Asker::Client(client),
-        Ok(None) => Asker::Credential(
-            route
-                .schemes
-                .read(authorization)
-                .map_err(|denial| Error::Refused(Refusal::Denied(denial)))?,
-        ),
-        Err(answer) => return Ok(Err(answer)),
+    let asker = match form.client(authorization)? {
+        Some(client) => Asker::Client(client),
+        None => Asker::Credential(route.schemes.read(authorization).map_err(Refusal::Denied)?),
     };
     may_introspect(context, asked.client, &asker).await?;
-    match form.token() {
-        Ok(presented) => Ok(Ok(dialect.introspected(&introspect(context, presented).await?))),
-        Err(answer) => Ok(Err(answer)),
-    }
+    let found = introspect(context, form.token()?).await?;
+    Ok(dialect.introspected(&found))
 }
 
 async fn revoke_token(
@@ -126,19 +105,11 @@ async fn revoke_token(
     dialect: &OAuth,
     asked: &Asked<'_>,
     form: &Form,
-) -> Result<Result<Answer, Answer>, Error> {
-    let client = match authenticate(context, asked, form).await? {
-        Ok(client) => client,
-        Err(answer) => return Ok(Err(answer)),
-    };
-    match form.token() {
-        Ok(presented) => {
-            revoke::revoke_token(context, &route.rules, asked.client, client.as_ref(), presented)
-                .await?;
-            Ok(Ok(dialect.done()))
-        }
-        Err(answer) => Ok(Err(answer)),
-    }
+) -> Result<Answer, Stop> {
+    let client = authenticate(context, asked, form).await?;
+    let (rules, presented) = (&route.rules, form.token()?);
+    revoke::revoke_token(context, rules, asked.client, client.as_ref(), presented).await?;
+    Ok(dialect.done())
 }
 
 /// The client that authenticates; `None` where none tries to.
@@ -146,13 +117,10 @@ async fn authenticate(
     context: &Context,
     asked: &Asked<'_>,
     form: &Form,
-) -> Result<Result<Option<AuthenticatedClient>, Answer>, Error> {
-    match form.client(asked.header(&AUTHORIZATION)) {
-        Ok(None) => Ok(Ok(None)),
-        Ok(Some(presented)) => {
-            authenticate_client(context, asked.client, &presented).await.map(Some).map(Ok)
-        }
-        Err(answer) => Ok(Err(answer)),
+) -> Result<Option<AuthenticatedClient>, Stop> {
+    match form.client(asked.header(&AUTHORIZATION))? {
+        Some(presented) => Ok(Some(authenticate_client(context, asked.client, &presented).await?)),
+        None => Ok(None),
     }
 }
 

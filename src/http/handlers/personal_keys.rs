@@ -5,9 +5,9 @@ use http::{Method, StatusCode};
 use crate::dialect::form::Submission;
 use crate::dialect::native::Native;
 use crate::dialect::{Answer, Endpoint};
+use crate::flow::Context;
 use crate::flow::personal_keys::{self, NotDone};
-use crate::flow::{Context, Error};
-use crate::http::handlers::Ask;
+use crate::http::handlers::{Ask, Stop};
 use crate::token::personal::PersonalKeyId;
 
 /// What stands for the classic key in place of an id.
@@ -19,7 +19,7 @@ pub async fn answer(
     native: &Native,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let account = ask.caller()?;
     let cabinet = context.cabinet(&ask.client);
     let until = ask.key.and_then(|key| key.expires_at);
@@ -30,10 +30,7 @@ pub async fn answer(
             return Ok(native.keys(&keys, classic.as_deref(), cabinet.now));
         }
         Endpoint::ApiKeys | Endpoint::UpgradeApiKey => {
-            let wish = match native.read_wish(submission, cabinet.now) {
-                Ok(wish) => wish,
-                Err(answer) => return Ok(answer),
-            };
+            let wish = native.read_wish(submission, cabinet.now)?;
             if ask.endpoint == Endpoint::ApiKeys {
                 cabinet.make(account.id, wish, until).await?
             } else {
@@ -42,10 +39,8 @@ pub async fn answer(
         }
         Endpoint::RotateApiKey => {
             let Some(id) = id(ask) else { return Ok(native.not_done(NotDone::NoSuchKey)) };
-            match native.read_overlap(submission) {
-                Ok(overlap) => cabinet.rotate(account.id, id, overlap, until).await?,
-                Err(answer) => return Ok(answer),
-            }
+            let overlap = native.read_overlap(submission)?;
+            cabinet.rotate(account.id, id, overlap, until).await?
         }
         _ => return one(context, native, ask, submission).await,
     };
@@ -65,7 +60,7 @@ async fn one(
     native: &Native,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let account = ask.caller()?.id;
     let cabinet = context.cabinet(&ask.client);
     let missing = || Ok(native.not_done(NotDone::NoSuchKey));
@@ -89,10 +84,7 @@ async fn one(
     if *ask.method != Method::PATCH {
         return Ok(Answer::json(StatusCode::OK, native.key(&key, cabinet.now)));
     }
-    let wish = match native.read_change(submission, &key) {
-        Ok(wish) => wish,
-        Err(answer) => return Ok(answer),
-    };
+    let wish = native.read_change(submission, &key)?;
     Ok(match cabinet.edit(account, id, wish).await? {
         Ok(key) => Answer::json(StatusCode::OK, native.key(&key, cabinet.now)),
         Err(why) => native.not_done(why),

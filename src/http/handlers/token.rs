@@ -6,7 +6,7 @@ use crate::dialect::form::Submission;
 use crate::dialect::{Answer, Endpoint};
 use crate::flow::{Error, Fault, Refusal, obtain_key, refresh, revoke, sessions, sign_in, verify};
 use crate::http::Service;
-use crate::http::handlers::Ask;
+use crate::http::handlers::{Ask, Stop};
 use crate::http::router::Route;
 use crate::http::routes::Methods;
 use crate::page::cookie;
@@ -19,11 +19,8 @@ pub async fn obtain_pair(
     route: &Route,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let credentials = match route.dialect.read_credentials(submission) {
-        Ok(credentials) => credentials,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let credentials = route.dialect.read_credentials(submission)?;
     let pair = sign_in::sign_in(&service.context, &route.rules, &ask.client, credentials).await?;
     Ok(route.dialect.pair(&pair))
 }
@@ -34,7 +31,7 @@ pub async fn obtain_pair_by_session(
     service: &Service,
     route: &Route,
     ask: &Ask<'_>,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     let name = &service.cookies.session;
     let Some(presented) = ask.cookie(name) else {
         return Err(Refusal::Denied(Denial::NoCredentials).into());
@@ -80,11 +77,8 @@ pub async fn refresh_pair(
     route: &Route,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let presented = match route.dialect.read_refresh(submission) {
-        Ok(presented) => presented,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let presented = route.dialect.read_refresh(submission)?;
     let renewed = refresh::refresh(&service.context, &route.rules, &ask.client, &presented).await?;
     Ok(route.dialect.renewed(&renewed))
 }
@@ -94,11 +88,8 @@ pub async fn verify_token(
     service: &Service,
     route: &Route,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let presented = match route.dialect.read_token(submission) {
-        Ok(presented) => presented,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let presented = route.dialect.read_token(submission)?;
     verify::verify_token(&service.context, &presented).await?;
     Ok(route.dialect.done())
 }
@@ -109,11 +100,8 @@ pub async fn blacklist_token(
     route: &Route,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let presented = match route.dialect.read_refresh(submission) {
-        Ok(presented) => presented,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let presented = route.dialect.read_refresh(submission)?;
     revoke::revoke_refresh_token(&service.context, &route.rules, &ask.client, &presented).await?;
     Ok(route.dialect.done())
 }
@@ -124,11 +112,8 @@ pub async fn obtain_key(
     route: &Route,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
-    let credentials = match route.dialect.read_credentials(submission) {
-        Ok(credentials) => credentials,
-        Err(answer) => return Ok(answer),
-    };
+) -> Result<Answer, Stop> {
+    let credentials = route.dialect.read_credentials(submission)?;
     let key = obtain_key::obtain_key(&service.context, &ask.client, credentials).await?;
     Ok(route.dialect.api_key(&key))
 }
@@ -139,7 +124,7 @@ pub async fn answer(
     route: &Route,
     ask: &Ask<'_>,
     submission: &Submission,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Stop> {
     match route.endpoint {
         Endpoint::ObtainPair if *ask.method == Method::POST => {
             // Only where sessions count at all.
@@ -191,7 +176,7 @@ pub async fn answer(
         | Endpoint::ApiKeyById
         | Endpoint::RotateApiKey
         | Endpoint::UpgradeApiKey => {
-            Err(Error::Fault(Fault::Broken("a layout of tokens has an endpoint of accounts")))
+            Err(Fault::Broken("a layout of tokens has an endpoint of accounts").into())
         }
     }
 }
