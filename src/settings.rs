@@ -486,6 +486,10 @@ group! {
         mount: String = "/accounts";
         /// Where the administration is. Empty: not served.
         administration: Optional<String> = "/sysadmin";
+        /// Where the administration of classic API keys is, where that is not below `administration`: in front
+        /// of a Django that keeps its own admin, `/sysadmin/authtoken` takes over this part of it. Empty:
+        /// `authtoken` below `administration`.
+        authtoken: Optional<String> = "";
         /// Where a sign-in leads that asks for nothing else: a path, or the address of a front end. Empty:
         /// one's account.
         after_sign_in: Optional<String> = "";

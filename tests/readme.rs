@@ -184,6 +184,7 @@ fn endpoints() -> String {
         let (name, mount) = match row.mount {
             PageMount::Account => ("pages.mount", "/accounts"),
             PageMount::Administration => ("pages.administration", "/sysadmin"),
+            PageMount::ApiKeys => ("pages.authtoken", "/sysadmin/authtoken"),
             PageMount::Metax => ("metax", "/v3"),
         };
         let (what, methods) = about_page(row.page);
@@ -245,6 +246,16 @@ fn about_section(section: Section) -> (&'static str, &'static str) {
     let form = "GET, POST";
     match section {
         Section::Front => ("the administration", "GET"),
+        Section::ApiKeys => {
+            ("classic API keys of all accounts: by user name, making and taking back", form)
+        }
+        Section::Clients => ("registered clients", "GET"),
+        Section::NewClient => ("registering a client; its secret is shown once", form),
+        Section::Client => ("one client: scopes, grants, another secret, off, deleted", form),
+        Section::SigningKeys => ("signing keys: rotating now, killing one", form),
+        Section::Mail => ("mails that wait or were given up: retrying, dropping", form),
+        Section::Audit => ("what happened, by account, event, address and day", "GET"),
+        Section::Throttles => ("who was slowed down lately, and letting them go", form),
         Section::NewAccount => ("making an account", form),
         Section::Account => ("one account: names, state, rank, signing it out everywhere", form),
         Section::AccountAccess => ("its keys, sign-ins and sessions, and ending them", form),

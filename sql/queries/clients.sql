@@ -26,6 +26,9 @@ ORDER BY c.id, s.created_at, s.digest;
 -- the other: no token slips in behind a change.
 UPDATE clients SET name = name WHERE id = $1 RETURNING account_id;
 
+-- name: edit
+UPDATE clients SET name = $2, scopes = $3, grants = $4, account_id = $5 WHERE id = $1 RETURNING id;
+
 -- name: use
 UPDATE clients SET last_used_at = $2 WHERE id = $1 AND disabled_at IS NULL RETURNING id;
 

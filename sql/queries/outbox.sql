@@ -42,6 +42,11 @@ SELECT id, message, language, state, created_at, next_try_at, sent_at, attempts,
 WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) AND (created_at > $2 OR (created_at = $2 AND id > $3))
 ORDER BY created_at, id LIMIT $4;
 
+-- name: list_backwards
+SELECT id, message, language, state, created_at, next_try_at, sent_at, attempts, last_error FROM outbox
+WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) AND (created_at < $2 OR (created_at = $2 AND id < $3))
+ORDER BY created_at DESC, id DESC LIMIT $4;
+
 -- name: retry
 UPDATE outbox SET state = 'queued', next_try_at = $2
 WHERE id = $1 AND state IN ('queued', 'failed') AND sealed IS NOT NULL RETURNING id;

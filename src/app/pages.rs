@@ -35,13 +35,22 @@ impl Judge<'_> {
     pub(super) fn pages(&mut self, settings: &Settings, site: &str) -> PagePlan {
         let pages = &settings.pages;
         let metax = settings.layout("metax").filter(|layout| layout.enabled);
+        let administration = pages.administration.0.as_ref();
+        let administration = administration.map(|mount| self.mount("pages.administration", mount));
+        let below = administration.as_ref().map(|mount| format!("{mount}/authtoken"));
+        let authtoken = match &pages.authtoken.0 {
+            Some(_) if below.is_none() => {
+                let why = "the administration is not served (pages.administration)";
+                self.refuse("pages.authtoken", why);
+                None
+            }
+            Some(mount) => Some(self.mount("pages.authtoken", mount)),
+            None => below,
+        };
         let mounts = PageMounts {
             account: self.mount("pages.mount", &pages.mount),
-            administration: pages
-                .administration
-                .0
-                .as_ref()
-                .map(|mount| self.mount("pages.administration", mount)),
+            administration,
+            authtoken,
             metax: metax.map(|layout| layout.mount.trim_end_matches('/').to_owned()),
         };
         let colour = Colour::parse(&pages.colour).unwrap_or_else(|| {
@@ -83,6 +92,7 @@ impl Judge<'_> {
         let places = Places {
             account: mounts.account.clone(),
             administration: mounts.administration.clone().unwrap_or_default(),
+            authtoken: mounts.authtoken.clone().unwrap_or_default(),
         };
         let look = Look {
             site: site.to_owned(),

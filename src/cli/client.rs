@@ -55,6 +55,29 @@ pub(super) enum ClientCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Change a client: what is not named stays as it is. Where it may ask for less than before, or acts as
+    /// another account, the tokens that it has are refused at once.
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Edit {
+        /// Its id.
+        id: String,
+        /// The name that people know it by.
+        #[arg(long, group = "change")]
+        name: Option<String>,
+        /// A scope that it may ask for, in place of all that it has; may be given several times. `--scope ""`
+        /// leaves none.
+        #[arg(long, value_name = "SCOPE", group = "change")]
+        scope: Option<Vec<String>>,
+        /// A grant that it may use, in place of all that it has; may be given several times.
+        #[arg(long, value_name = "GRANT", group = "change")]
+        grant: Option<Vec<String>>,
+        /// The user name of the account that its tokens act as.
+        #[arg(long, value_name = "NAME", group = "change", conflicts_with = "no_account")]
+        account: Option<String>,
+        /// Its tokens act as nobody.
+        #[arg(long, group = "change")]
+        no_account: bool,
+    },
     /// Give a client another secret, and print it. The old one goes on for a while.
     Rotate {
         /// Its id.
@@ -125,6 +148,23 @@ pub(super) async fn client(
         ClientCommand::Show { id, json } => {
             let client = room.find(&client_id(&id)?).await.map_err(failure)?;
             show(&described(&tools.store, &client).await?, json)?;
+        }
+        ClientCommand::Edit { id, name, scope, grant, account, no_account } => {
+            let old = room.find(&client_id(&id)?).await.map_err(failure)?;
+            let draft = ClientDraft {
+                name: name.unwrap_or(old.name),
+                scopes: scope.as_deref().map_or(Ok(old.scopes), scopes)?,
+                grants: grant.as_deref().map_or(Ok(old.grants), grants)?,
+                account: match account {
+                    Some(name) => Some(
+                        administer::find(&tools.store, &name).await.map_err(Failure::fault)?.id,
+                    ),
+                    None => old.account.filter(|_| !no_account),
+                },
+                id: old.id,
+            };
+            room.edit(draft).await.map_err(failure)?;
+            say(&format!("Client {id} is changed."))?;
         }
         ClientCommand::Rotate { id, overlap, json } => {
             let id = client_id(&id)?;

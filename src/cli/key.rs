@@ -1,21 +1,17 @@
 //! `avain key …`.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
 
 use crate::base::clock::Timestamp;
 use crate::cli::{Failure, Tools, say, say_json};
-use crate::flow::keys::{KeyRoom, KeysError, Succeeded};
+use crate::flow::keys::{HEARD, KeyRoom, KeysError, Succeeded};
 use crate::settings::Settings;
 use crate::store::signing_keys::{KeyState, Purpose};
 use crate::token::algorithm::Algorithm;
 use crate::token::key::{KeyId, SigningKey};
-
-/// How long running instances need at most to hear of a new key, and to verify with it.
-const HEARD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::app::Plan;
 use crate::base::clock::Timestamp;
 use crate::cli::{Failure, Tools, complain, say, say_json};
+use crate::flow::outbox as queue;
 use crate::locale::Language;
 use crate::mail::message::NOTHING;
 use crate::settings::Settings;
@@ -68,7 +69,7 @@ pub(super) async fn mail(settings: Settings, command: MailCommand) -> Result<Exi
             list(store, state, json).await?;
         }
         MailCommand::Retry { id: Some(id), .. } => {
-            if !outbox::retry(store, &id, now).await.map_err(Failure::fault)? {
+            if !queue::retry(store, &tools.caller, &id, now).await.map_err(Failure::fault)? {
                 return Err(Failure::fault(format!(
                     "there is no mail {id} that waits or was given up and can be sent"
                 )));
@@ -76,11 +77,12 @@ pub(super) async fn mail(settings: Settings, command: MailCommand) -> Result<Exi
             say("It is tried at once, where avain serves.")?;
         }
         MailCommand::Retry { id: None, .. } => {
-            let count = outbox::retry_all(store, now).await.map_err(Failure::fault)?;
+            let count =
+                queue::retry_all(store, &tools.caller, now).await.map_err(Failure::fault)?;
             say(&format!("{count} mails are tried at once, where avain serves."))?;
         }
         MailCommand::Drop { id } => {
-            if !outbox::drop(store, &id).await.map_err(Failure::fault)? {
+            if !queue::drop(store, &tools.caller, &id, now).await.map_err(Failure::fault)? {
                 return Err(Failure::fault(format!(
                     "there is no mail {id} that waits or was given up"
                 )));

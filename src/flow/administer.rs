@@ -1,6 +1,8 @@
 //! What operators do to accounts, each recorded with who did it. Every change that takes something away
 //! reaches running services.
 
+use std::net::IpAddr;
+
 use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::account::password::StoredPassword;
@@ -188,6 +190,22 @@ pub async fn unlock(
     if forgiven {
         let cleared = audit::event(Event::ThrottleCleared, caller, now).about(account);
         cleared.record_alone(store).await?;
+    }
+    Ok(forgiven)
+}
+
+/// Forgets the failures that were counted against a client's address. Gives whether there were any.
+pub async fn unlock_address(
+    store: &Store,
+    caller: &Caller,
+    subjects: &Subjects,
+    address: IpAddr,
+    now: Timestamp,
+) -> Result<bool, AdministrationError> {
+    let forgiven = attempts::forgive(store, [subjects.address(address); 3]).await?;
+    if forgiven {
+        let cleared = audit::event(Event::ThrottleCleared, caller, now);
+        cleared.detail("address", address.to_string()).record_alone(store).await?;
     }
     Ok(forgiven)
 }

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use crate::account::account::{Account, AccountId};
 use crate::base::clock::Timestamp;
+use crate::flow::directory::Turn;
 use crate::flow::{Caller, Context};
 use crate::store::audit;
 use crate::store::{Store, StoreError, Tx};
@@ -194,6 +195,20 @@ pub async fn search(
     most: i64,
 ) -> Result<Vec<Entry>, StoreError> {
     audit::page(store, search, after, most).await
+}
+
+/// As [`search`], from a place on: what comes after it, which is older, or backwards what comes before.
+pub async fn turn(
+    store: &Store,
+    search: &Search,
+    turn: &Turn<Cursor>,
+    most: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    match turn {
+        Turn::First => audit::page(store, search, None, most).await,
+        Turn::After(place) => audit::page(store, search, Some(*place), most).await,
+        Turn::Before(place) => audit::page_backwards(store, search, *place, most).await,
+    }
 }
 
 /// Deletes at most `most` events that are older than is kept. Gives how many.

@@ -124,6 +124,33 @@ impl ClientRoom<'_> {
         Ok(secret)
     }
 
+    /// Gives a client another name, other scopes and grants, and another account to act as. Where it may no
+    /// longer ask for the same, or acts as somebody else, the tokens that it has end: they would say otherwise.
+    pub async fn edit(&self, draft: ClientDraft) -> Result<(), ClientError> {
+        let old = self.find(&draft.id).await?;
+        let narrows = !draft.scopes.include(&old.scopes)
+            || old.grants.iter().any(|grant| !draft.grants.contains(grant))
+            || draft.account != old.account;
+        let new = Client {
+            name: draft.name,
+            scopes: draft.scopes,
+            grants: draft.grants,
+            account: draft.account,
+            ..old
+        };
+        let mut tx = self.store.begin("edit client").await?;
+        if !clients::edit_in(&mut tx, &new, narrows, self.now).await? {
+            return Err(no_client(&new.id));
+        }
+        let grants: Vec<_> = new.grants.iter().map(|grant| grant.as_str()).collect();
+        self.event(Event::ClientChanged, &new.id, "edited")
+            .detail("scope", new.scopes.to_string())
+            .detail("grants", grants.join(" "))
+            .record(&mut tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Switches a client off: its secrets and its tokens are refused at once.
     pub async fn disable(&self, id: &ClientId) -> Result<(), ClientError> {
         let mut tx = self.store.begin("disable client").await?;

@@ -1,6 +1,7 @@
 //! The accounts as the administration lists them: page by page, never counted.
 
 use crate::account::account::Account;
+use crate::store::api_keys::{self, ListedKey};
 use crate::store::{Store, StoreError, account_pages};
 
 pub use crate::store::account_pages::{Order, Place, Search, Turn};
@@ -44,6 +45,18 @@ pub async fn page(
 ) -> Result<Leaf<Account>, StoreError> {
     let one_more = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
     let found = account_pages::page(store, search, turn, one_more).await?;
+    Ok(Leaf::of(found, turn, most))
+}
+
+/// A page of classic API keys: of accounts whose user names begin so, or of all.
+pub async fn keys(
+    store: &Store,
+    beginning: &str,
+    turn: &Turn<Place>,
+    most: usize,
+) -> Result<Leaf<ListedKey>, StoreError> {
+    let one_more = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    let found = api_keys::page(store, beginning, turn, one_more).await?;
     Ok(Leaf::of(found, turn, most))
 }
 

@@ -16,10 +16,9 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::flow::audit::{self, Event};
-use crate::flow::keys::{KeyRoom, KeysError, signing_key};
+use crate::flow::keys::{KeyRoom, KeysError, generate, signing_key};
 use crate::store::signing_keys::{self, KeyState, Purpose, StoredKey};
 use crate::token::algorithm::Algorithm;
-use crate::token::key::SigningKey;
 
 /// When what happens to keys.
 #[derive(Clone, Copy, Debug)]
@@ -115,11 +114,4 @@ impl KeySchedule {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Makes a key where it keeps nobody waiting: RSA takes its time.
-async fn generate(algorithm: Algorithm, random: &Arc<dyn Random>) -> Result<SigningKey, KeysError> {
-    let random = Arc::clone(random);
-    let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &*random));
-    made.await.map_err(|error| KeysError::Refused(format!("no key could be made: {error}")))
 }

@@ -52,6 +52,9 @@ impl From<KeyError> for KeysError {
     }
 }
 
+/// How long running instances need at most to hear of a new key, and to verify with it.
+pub const HEARD: Duration = Duration::from_secs(1);
+
 /// What keys are kept with.
 pub struct KeyRoom<'a> {
     /// Where they are kept.
@@ -185,6 +188,31 @@ impl KeyRoom<'_> {
         to: &'k str,
     ) -> Succession<'k> {
         Succession { purpose, from, to, retires_at: self.now.plus(self.overlap) }
+    }
+
+    /// Signs tokens with another key from now on: the one that is published, else a new one of `algorithm`,
+    /// which is published first for as long as instances need to hear of it. Gives its id.
+    pub async fn rotate(
+        &self,
+        random: &Arc<dyn Random>,
+        algorithm: Algorithm,
+    ) -> Result<KeyId, KeysError> {
+        let stored = signing_keys::all(self.store).await?;
+        let published = stored
+            .iter()
+            .find(|key| key.purpose == Purpose::Token && key.state == KeyState::Published)
+            .and_then(|key| KeyId::parse(&key.id));
+        let id = match published {
+            Some(published) => published,
+            None => {
+                let key = generate(algorithm, random).await?;
+                self.keep(Purpose::Token, &key, false).await?;
+                tokio::time::sleep(HEARD).await;
+                key.id().clone()
+            }
+        };
+        self.sign_with(Purpose::Token, &id).await?;
+        Ok(id)
     }
 
     /// Takes a key for tokens out of use at once, also the one that signs: then the published key, else a
@@ -343,6 +371,16 @@ impl KeyRoom<'_> {
         })?;
         Ok(SigningKey::from_stored(algorithm, opened.expose())?)
     }
+}
+
+/// Makes a key where it keeps nobody waiting: RSA takes its time.
+pub(super) async fn generate(
+    algorithm: Algorithm,
+    random: &Arc<dyn Random>,
+) -> Result<SigningKey, KeysError> {
+    let random = Arc::clone(random);
+    let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, &*random));
+    made.await.map_err(|error| KeysError::Refused(format!("no key could be made: {error}")))
 }
 
 /// The key of `purpose` that signs.

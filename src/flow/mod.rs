@@ -22,6 +22,7 @@ pub mod keys;
 pub mod links;
 pub mod log_in;
 pub mod obtain_key;
+pub mod outbox;
 pub mod personal_keys;
 pub mod profile;
 pub mod quota;

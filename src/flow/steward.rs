@@ -1,6 +1,8 @@
 //! What somebody of the administration may do to the accounts of others, and doing it. Staff changes members,
 //! superusers change everybody; nobody takes from oneself what one would need to take it back.
 
+use std::net::IpAddr;
+
 use crate::account::account::{Account, AccountId};
 use crate::account::email::EmailAddress;
 use crate::account::password::StoredPassword;
@@ -12,6 +14,8 @@ use crate::flow::acting::power;
 use crate::flow::administer::{self, AccountDraft, AdministrationError, Deleted};
 use crate::flow::audit::{self, Event};
 use crate::flow::change_email::{self, EmailChange};
+use crate::flow::clients::{ClientError, ClientRoom};
+use crate::flow::keys::KeyRoom;
 use crate::flow::personal_keys::{self, Cabinet, StoredKey};
 use crate::flow::sessions;
 use crate::flow::{
@@ -23,6 +27,7 @@ use crate::store::refresh_families::ListedFamily;
 use crate::store::sessions::ListedSession;
 use crate::store::{StoreError, clients};
 use crate::token::claims::FamilyId;
+use crate::token::client::Client;
 use crate::token::opaque::ClassicKey;
 use crate::token::personal::PersonalKeyId;
 
@@ -342,6 +347,38 @@ impl Steward<'_> {
         let unlocked =
             administer::unlock(store, self.caller, &throttle.subjects, account, now).await;
         unlocked.map(Ok).map_err(fault)
+    }
+
+    /// Forgets the failures that were counted against a client's address. Gives whether there were any.
+    pub async fn unlock_address(&self, address: IpAddr) -> Result<bool, Error> {
+        let Some(throttle) = &self.context.throttle else { return Ok(false) };
+        let (store, now) = (&self.context.store, self.context.now());
+        let subjects = &throttle.subjects;
+        let unlocked = administer::unlock_address(store, self.caller, subjects, address, now).await;
+        unlocked.map_err(fault)
+    }
+
+    /// Registered clients, for superusers to change: what acts as an account is as powerful as that.
+    #[must_use]
+    pub fn clients(&self) -> Option<ClientRoom<'_>> {
+        self.is_superuser().then(|| self.all_clients())
+    }
+
+    /// Registered clients, to look at.
+    pub async fn list_clients(&self) -> Result<Vec<Client>, ClientError> {
+        self.all_clients().list().await
+    }
+
+    fn all_clients(&self) -> ClientRoom<'_> {
+        let Context { store, random, .. } = self.context;
+        let (random, now) = (random.as_ref(), self.context.now());
+        ClientRoom { store, random, now, caller: self.caller }
+    }
+
+    /// Signing keys, for superusers to change.
+    #[must_use]
+    pub fn signing_keys(&self) -> Option<KeyRoom<'_>> {
+        self.is_superuser().then(|| KeyRoom { caller: self.caller, ..self.context.key_room() })
     }
 
     /// What hangs on an account.

@@ -319,7 +319,8 @@ where
 #[must_use]
 pub fn not_found(site: &PageSite, parts: &Parts) -> Option<Response<Body>> {
     let path = parts.uri.path();
-    let mounts = [Some(site.mounts.account.as_str()), site.mounts.administration.as_deref()];
+    let PageMounts { account, administration, authtoken, .. } = &site.mounts;
+    let mounts = [Some(account.as_str()), administration.as_deref(), authtoken.as_deref()];
     let under = |mount: &str| path.strip_prefix(mount).is_some_and(|rest| rest.starts_with('/'));
     mounts.into_iter().flatten().any(under).then(|| {
         let about = Plain {

@@ -85,6 +85,8 @@ pub struct PageMounts {
     pub account: String,
     /// The administration; `None`: not served.
     pub administration: Option<String>,
+    /// That of classic API keys.
+    pub authtoken: Option<String>,
     /// The layout `metax`, which has a page; `None`: not served.
     pub metax: Option<String>,
 }
@@ -96,6 +98,7 @@ impl PageMounts {
         match mount {
             PageMount::Account => Some(&self.account),
             PageMount::Administration => self.administration.as_deref(),
+            PageMount::ApiKeys => self.authtoken.as_deref(),
             PageMount::Metax => self.metax.as_deref(),
         }
     }
@@ -182,6 +185,7 @@ impl Router {
                 let name = match row.mount {
                     PageMount::Account => "pages.mount",
                     PageMount::Administration => "pages.administration",
+                    PageMount::ApiKeys => "pages.authtoken",
                     PageMount::Metax => "layouts.metax.mount",
                 };
                 wrong.push(format!("{name}: {path} is served already, or is no path; move it"));

@@ -260,6 +260,8 @@ pub enum PageMount {
     Account,
     /// `pages.administration`.
     Administration,
+    /// `pages.authtoken`.
+    ApiKeys,
     /// `layouts.metax.mount`, where that layout is on.
     Metax,
 }
@@ -297,7 +299,7 @@ const fn section(path: &'static str, section: Section) -> PageRow {
 }
 
 use Audience::{Anybody, SignedIn as Member, Staff};
-use PageMount::{Account, Administration, Metax};
+use PageMount::{Account, Administration, ApiKeys, Metax};
 
 /// All pages. Paths are Django's where it has them (`django.contrib.auth.urls`, `admin.site.urls`).
 pub const PAGES: &[PageRow] = &[
@@ -331,4 +333,13 @@ pub const PAGES: &[PageRow] = &[
     section("/auth/user/{id}/access", Section::AccountAccess),
     section("/auth/user/{id}/password", Section::AccountPassword),
     section("/auth/user/{id}/delete", Section::AccountDeletion),
+    page(ApiKeys, "/token", Page::Administration(Section::ApiKeys), Staff),
+    page(ApiKeys, "/token/add", Page::Administration(Section::ApiKeys), Staff),
+    section("/clients", Section::Clients),
+    section("/clients/add", Section::NewClient),
+    section("/clients/{id}/change", Section::Client),
+    section("/keys", Section::SigningKeys),
+    section("/mail", Section::Mail),
+    section("/audit", Section::Audit),
+    section("/throttles", Section::Throttles),
 ];

@@ -46,6 +46,8 @@ pub struct Places {
     pub account: String,
     /// The administration.
     pub administration: String,
+    /// That of classic API keys.
+    pub authtoken: String,
 }
 
 /// Around what a page says: who looks at it, and how.
@@ -222,6 +224,7 @@ impl Renderer {
             places => context! {
                 account => &look.places.account,
                 administration => &look.places.administration,
+                authtoken => &look.places.authtoken,
             },
             registration => look.registration,
             ..Value::from(Serde(view))

@@ -17,6 +17,22 @@ pub enum Section {
     AccountPassword,
     /// Deleting it, once one has seen what goes with it.
     AccountDeletion,
+    /// Classic API keys of all accounts.
+    ApiKeys,
+    /// Registered clients.
+    Clients,
+    /// Registering one.
+    NewClient,
+    /// One of them.
+    Client,
+    /// The keys that sign tokens.
+    SigningKeys,
+    /// The queue of mails.
+    Mail,
+    /// What happened.
+    Audit,
+    /// Who is slowed down.
+    Throttles,
 }
 
 impl Section {
@@ -30,6 +46,14 @@ impl Section {
             Self::Account => "page_administered_account",
             Self::AccountAccess => "page_account_access",
             Self::AccountPassword => "page_account_password",
+            Self::ApiKeys => "page_api_keys",
+            Self::Clients => "page_clients",
+            Self::NewClient => "page_new_client",
+            Self::Client => "page_client",
+            Self::SigningKeys => "page_signing_keys",
+            Self::Mail => "page_mail",
+            Self::Audit => "page_audit",
+            Self::Throttles => "page_throttles",
             Self::AccountDeletion => "page_account_deletion",
         }
     }

@@ -25,6 +25,7 @@ pub(super) const BUILT_IN: &[(&str, &str)] = files![
     "register.html" "address.html" "follow.html" "reset.html" "username_reset.html"
     "administration/frame.html" "administration/parts.html" "administration/front.html" "administration/list.html"
     "administration/account.html" "administration/account_new.html" "administration/account_access.html"
+    "administration/client.html"
     "administration/account_password.html" "administration/account_delete.html"
 ];
 

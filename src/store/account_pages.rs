@@ -54,7 +54,7 @@ pub enum Turn<P> {
 /// No text but the empty one comes before this one.
 const FIRST: &str = "\u{1}";
 /// No text that a column can hold comes after this one.
-const LAST: char = '\u{10ffff}';
+pub(super) const LAST: char = '\u{10ffff}';
 
 /// At most `most` accounts from a place on. Those before a place are given backwards.
 pub async fn page(

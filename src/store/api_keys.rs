@@ -2,8 +2,9 @@
 
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
+use crate::store::account_pages::{self, Place, Turn};
 use crate::store::changes::{self, Change};
-use crate::store::{Store, StoreError, Tx, accounts};
+use crate::store::{Row, Store, StoreError, Tx, accounts};
 use crate::token::opaque::ClassicKey;
 use crate::token::standing::Standing;
 
@@ -62,15 +63,53 @@ pub async fn page_after(
     most: i64,
 ) -> Result<Vec<ListedKey>, StoreError> {
     let rows = store.read("api_keys.page_after", &[after.into(), most.into()]).await?;
-    let listed = rows.iter().map(|row| {
-        Ok(ListedKey {
-            key: ClassicKey::from_stored(row.text("key")?),
-            created: row.time("created")?,
-            account: AccountId::new(row.int32("id")?),
-            username: row.text("username")?,
-        })
-    });
-    listed.collect()
+    rows.iter().map(listed).collect()
+}
+
+/// At most `most` keys from a place on: of accounts whose names begin so, in the order of those, or of all in
+/// the order of their ids. Those before a place are given backwards.
+pub async fn page(
+    store: &Store,
+    beginning: &str,
+    turn: &Turn<Place>,
+    most: i64,
+) -> Result<Vec<ListedKey>, StoreError> {
+    if beginning.is_empty() {
+        return match turn {
+            Turn::First => page_after(store, i32::MIN, most).await,
+            Turn::After(place) => page_after(store, place.id, most).await,
+            Turn::Before(place) => {
+                let params = [place.id.into(), most.into()];
+                let rows = store.read("api_keys.page_before", &params).await?;
+                rows.iter().map(listed).collect()
+            }
+        };
+    }
+    let (text, id, is_backwards) = match turn {
+        Turn::First => (beginning, i32::MIN, false),
+        Turn::After(place) => (place.text.as_str(), place.id, false),
+        Turn::Before(place) => (place.text.as_str(), place.id, true),
+    };
+    if beginning.contains('\0') || text.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let end = format!("{beginning}{}", account_pages::LAST);
+    let params = [beginning.into(), end.into(), text.into(), id.into(), most.into()];
+    let rows = if is_backwards {
+        store.read("api_keys.page_of_names_backwards", &params).await?
+    } else {
+        store.read("api_keys.page_of_names", &params).await?
+    };
+    rows.iter().map(listed).collect()
+}
+
+fn listed(row: &Row) -> Result<ListedKey, StoreError> {
+    Ok(ListedKey {
+        key: ClassicKey::from_stored(row.text("key")?),
+        created: row.time("created")?,
+        account: AccountId::new(row.int32("id")?),
+        username: row.text("username")?,
+    })
 }
 
 /// How many accounts of staff and superusers have a key.

@@ -244,21 +244,56 @@ pub async fn page(
     let before = after.unwrap_or(Cursor { happened_at: i64::MAX, id: 0 });
     let before =
         if until < before.happened_at { Cursor { happened_at: until, id: 0 } } else { before };
-    let mut params: Vec<Value> =
-        vec![since.into(), before.happened_at.into(), before.id.into(), most.into()];
+    let params = vec![since.into(), before.happened_at.into(), before.id.into(), most.into()];
+    let statements =
+        ["audit.page_of_account", "audit.page_of_address", "audit.page_of_event", "audit.page"];
+    found(store, search, statements, params).await
+}
+
+/// At most `most` events, oldest first, that are newer than `before`.
+pub async fn page_backwards(
+    store: &Store,
+    search: &Search,
+    before: Cursor,
+    most: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    let until = search.until.map_or(i64::MAX, Timestamp::seconds);
+    let since = search.since.map_or(i64::MIN, Timestamp::seconds);
+    let after = if since > before.happened_at {
+        Cursor { happened_at: since, id: i64::MIN }
+    } else {
+        before
+    };
+    let params = vec![until.into(), after.happened_at.into(), after.id.into(), most.into()];
+    let statements = [
+        "audit.backwards_of_account",
+        "audit.backwards_of_address",
+        "audit.backwards_of_event",
+        "audit.backwards",
+    ];
+    found(store, search, statements, params).await
+}
+
+/// What the right one of the statements finds.
+async fn found(
+    store: &Store,
+    search: &Search,
+    [of_account, of_address, of_event, of_all]: [&str; 4],
+    mut params: Vec<Value>,
+) -> Result<Vec<Entry>, StoreError> {
     let event = || search.event.map(Event::as_str).into();
     let address = || search.address.map(|address| address.to_string()).into();
     let statement = if let Some(account) = search.account {
         params.extend([account.get().into(), event(), address()]);
-        "audit.page_of_account"
+        of_account
     } else if search.address.is_some() {
         params.extend([address(), event()]);
-        "audit.page_of_address"
+        of_address
     } else if search.event.is_some() {
         params.push(event());
-        "audit.page_of_event"
+        of_event
     } else {
-        "audit.page"
+        of_all
     };
     store.read(statement, &params).await?.iter().map(entry).collect()
 }

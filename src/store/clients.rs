@@ -120,6 +120,30 @@ pub async fn rotate_in(
     Ok(true)
 }
 
+/// Part of a transaction: keeps what is said about a client anew; `ends_tokens` ends those that it has.
+/// `false` where there is no such client.
+pub async fn edit_in(
+    tx: &mut Tx,
+    client: &Client,
+    ends_tokens: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(account) = lock(tx, &client.id).await? else { return Ok(false) };
+    if ends_tokens {
+        end_tokens(tx, &client.id, account, now).await?;
+    }
+    let grants: Vec<&str> = client.grants.iter().map(|grant| grant.as_str()).collect();
+    let params = [
+        client.id.as_str().into(),
+        client.name.as_str().into(),
+        client.scopes.to_string().into(),
+        grants.join(" ").into(),
+        client.account.map(AccountId::get).into(),
+    ];
+    tx.run("clients.edit", &params).await?;
+    Ok(true)
+}
+
 /// Part of a transaction: switches a client off, and ends its tokens. `false` where there is none that is on.
 pub async fn disable_in(tx: &mut Tx, id: &ClientId, now: Timestamp) -> Result<bool, StoreError> {
     let Some(account) = lock(tx, id).await? else { return Ok(false) };

@@ -1,6 +1,7 @@
 //! The outbox: mails that wait to be sent. The store sees them sealed.
 
 use crate::base::clock::Timestamp;
+use crate::store::account_pages::Turn;
 use crate::store::changes::Change;
 use crate::store::{Row, Store, StoreError, Tx, Value};
 
@@ -233,21 +234,52 @@ fn entry(row: &Row) -> Result<Entry, StoreError> {
     })
 }
 
-/// Has a mail that waits or was given up tried at once. `false` where there is none, or none that could
-/// be sent.
-pub async fn retry(store: &Store, id: &str, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(!store.write("outbox.retry", &[id.into(), now.seconds().into()]).await?.is_empty())
+/// At most `most` mails in one state or in any, oldest first, from a place on: when it was made, and its id.
+/// Those before a place are given backwards.
+pub async fn page(
+    store: &Store,
+    state: Option<MailState>,
+    turn: &Turn<(i64, String)>,
+    most: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    let (created_at, id, is_backwards) = match turn {
+        Turn::First => (i64::MIN, "", false),
+        Turn::After((created_at, id)) => (*created_at, id.as_str(), false),
+        Turn::Before((created_at, id)) => (*created_at, id.as_str(), true),
+    };
+    if id.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let state = state.map(MailState::as_str);
+    let params = [state.into(), created_at.into(), id.into(), most.into()];
+    let rows = if is_backwards {
+        store.read("outbox.list_backwards", &params).await?
+    } else {
+        store.read("outbox.list", &params).await?
+    };
+    rows.iter().map(entry).collect()
 }
 
-/// Has all mails tried at once that wait or were given up. Gives how many.
-pub async fn retry_all(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
-    Ok(store.write("outbox.retry_all", &[now.seconds().into()]).await?.len())
+/// Part of a transaction: has a mail that waits or was given up tried at once. `false` where there is none,
+/// or none that could be sent.
+pub async fn retry_in(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let retried = !tx.run("outbox.retry", &[id.into(), now.seconds().into()]).await?.is_empty();
+    tx.changed(Change::Outbox);
+    Ok(retried)
 }
 
-/// Deletes a mail that waits or was given up. `false` where there is none, or it is being sent.
-pub async fn drop(store: &Store, id: &str) -> Result<bool, StoreError> {
+/// Part of a transaction: has all mails tried at once that wait or were given up. Gives how many.
+pub async fn retry_all_in(tx: &mut Tx, now: Timestamp) -> Result<usize, StoreError> {
+    let retried = tx.run("outbox.retry_all", &[now.seconds().into()]).await?.len();
+    tx.changed(Change::Outbox);
+    Ok(retried)
+}
+
+/// Part of a transaction: deletes a mail that waits or was given up. `false` where there is none, or it is
+/// being sent.
+pub async fn drop_in(tx: &mut Tx, id: &str) -> Result<bool, StoreError> {
     let params: [Value; 1] = [id.into()];
-    Ok(!store.write("outbox.drop", &params).await?.is_empty())
+    Ok(!tx.run("outbox.drop", &params).await?.is_empty())
 }
 
 /// Deletes at most `most` mails that were sent before `sent`, or made before `failed` and given up. Gives

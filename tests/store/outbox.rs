@@ -4,10 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use avain::base::clock::Timestamp;
+use avain::flow::{Caller, outbox as queue};
 use avain::store::outbox::{self, Depth, MailState, NewMail};
 use avain::store::{Change, Store, StoreError};
 
 use crate::harness::{Database, NOW};
+
+/// Whoever does it.
+const CALLER: &Caller = Caller::SERVICE;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -137,14 +141,18 @@ pub(crate) async fn operators_retry_and_drop_what_is_not_being_sent(database: Da
     outbox::defer(&store, &id(2), 1, later(999), "451").await.expect("is noted");
     outbox::sent(&store, &id(3), NOW).await.expect("is noted");
     for (number, retried) in [(1, true), (2, true), (3, false), (4, false), (5, false)] {
-        assert_eq!(outbox::retry(&store, &id(number), later(1)).await, Ok(retried), "{number}");
+        assert_eq!(
+            queue::retry(&store, CALLER, &id(number), later(1)).await,
+            Ok(retried),
+            "{number}"
+        );
     }
     assert_eq!(claim(&store, later(1), 9).await, [(id(1), 2), (id(2), 2)]);
     outbox::fail(&store, &id(1), 2, "550").await.expect("is noted");
     outbox::defer(&store, &id(2), 2, later(999), "451").await.expect("is noted");
-    assert_eq!(outbox::retry_all(&store, later(2)).await, Ok(2));
+    assert_eq!(queue::retry_all(&store, CALLER, later(2)).await, Ok(2));
     for (number, dropped) in [(1, true), (2, true), (3, false), (4, false), (1, false)] {
-        assert_eq!(outbox::drop(&store, &id(number)).await, Ok(dropped), "{number}");
+        assert_eq!(queue::drop(&store, CALLER, &id(number), NOW).await, Ok(dropped), "{number}");
     }
 }
 
@@ -155,10 +163,10 @@ pub(crate) async fn what_can_never_be_sent_is_not_retried(database: Database) {
     outbox::add(&mut tx, &mail, NOW).await.expect("is added");
     tx.commit().await.expect("commits");
     assert_eq!(states(&store).await, [(MailState::Failed, Some("no address".to_owned()))]);
-    assert_eq!(outbox::retry(&store, &id(1), NOW).await, Ok(false));
-    assert_eq!(outbox::retry_all(&store, NOW).await, Ok(0));
+    assert_eq!(queue::retry(&store, CALLER, &id(1), NOW).await, Ok(false));
+    assert_eq!(queue::retry_all(&store, CALLER, NOW).await, Ok(0));
     assert_eq!(outbox::next_due(&store).await, Ok(None));
-    assert_eq!(outbox::drop(&store, &id(1)).await, Ok(true));
+    assert_eq!(queue::drop(&store, CALLER, &id(1), NOW).await, Ok(true));
 }
 
 pub(crate) async fn lists_go_on_where_they_ended(database: Database) {

@@ -8,7 +8,7 @@ pub(super) fn samples() -> Vec<(&'static str, Value)> {
     let button = json!({ "name": "", "value": "", "text": "", "label": "" });
     let table = json!({
         "columns": ["", "", "", "", ""],
-        "rows": [[{ "text": "", "href": "" }, { "tags": [""] }, { "moment": 0 }, { "code": "" }, { "button": button }]],
+        "rows": [[{ "text": "", "href": "" }, { "tags": [""] }, { "moment": 0 }, { "code": "" }, { "buttons": [button] }]],
     });
     let with = |more: &Value| {
         let mut view = json!({ "current": "accounts", "done": "", "form": form });
@@ -41,6 +41,8 @@ pub(super) fn samples() -> Vec<(&'static str, Value)> {
             "administration/list.html",
             with(&json!({
                 "title": "", "table": table, "actions": [{ "text": "", "href": "" }],
+                "asks": [{ "do": "", "text": "", "name": "", "label": "" }],
+                "secret": { "text": "", "secret": "" },
                 "filters": [{ "name": "", "label": "", "value": "" }, { "name": "", "label": "", "options": [choice] }],
                 "previous": "", "next": "",
             })),
@@ -59,6 +61,14 @@ pub(super) fn samples() -> Vec<(&'static str, Value)> {
         (
             "administration/account_password.html",
             of_account(&json!({ "page": "password", "minimum": 8 })),
+        ),
+        (
+            "administration/client.html",
+            with(&json!({
+                "title": "", "client": { "id": "", "is_on": true, "created": 0, "used": 0 },
+                "grants": [{ "name": "grant_", "text": "", "is_ticked": true }], "secret": "",
+                "may_change": true, "overlaps": [choice],
+            })),
         ),
         (
             "administration/account_delete.html",

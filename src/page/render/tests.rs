@@ -8,7 +8,11 @@ fn look() -> Look {
         colour: Colour::parse("#1a5f8a").expect("is one"),
         time_zone: TimeZone::named("Europe/Helsinki").expect("is one"),
         languages: Language::ALL.to_vec(),
-        places: Places { account: "/accounts".to_owned(), administration: "/sysadmin".to_owned() },
+        places: Places {
+            account: "/accounts".to_owned(),
+            administration: "/sysadmin".to_owned(),
+            authtoken: "/sysadmin/authtoken".to_owned(),
+        },
         registration: true,
     }
 }

@@ -18,7 +18,7 @@ on_both_engines! {
 }
 
 /// A superuser, two of staff and a member; signed in as one of them.
-async fn people(engine: Engine) -> TestService {
+pub(super) async fn people(engine: Engine) -> TestService {
     let service = TestService::start(engine).await;
     for (name, is_staff, is_superuser) in [
         ("root", true, true),
@@ -34,17 +34,20 @@ async fn people(engine: Engine) -> TestService {
     service
 }
 
-async fn named(service: &TestService, name: &str) -> Account {
+pub(super) async fn named(service: &TestService, name: &str) -> Account {
     let found = accounts::find_by_username(service.store(), name).await.expect("it answers");
     found.unwrap_or_else(|| panic!("there is no {name}"))
 }
 
-fn page(id: AccountId, page: &str) -> String {
+pub(super) fn page(id: AccountId, page: &str) -> String {
     format!("/sysadmin/auth/user/{id}/{page}/")
 }
 
 /// What happened to an account, newest first: the event, who did it, and details.
-async fn events(service: &TestService, account: AccountId) -> Vec<(String, Option<i32>, String)> {
+pub(super) async fn events(
+    service: &TestService,
+    account: AccountId,
+) -> Vec<(String, Option<i32>, String)> {
     let search = Search { account: Some(account), ..Search::default() };
     let found = audit::search(service.store(), &search, None, 50).await.expect("it answers");
     let told = |entry: audit::Entry| (entry.event, entry.actor.map(AccountId::get), entry.details);
@@ -52,7 +55,11 @@ async fn events(service: &TestService, account: AccountId) -> Vec<(String, Optio
 }
 
 /// Sends a form of a page that was just looked at.
-async fn send(browser: &mut Browser<'_>, target: &str, fields: &[(&str, &str)]) -> (u16, String) {
+pub(super) async fn send(
+    browser: &mut Browser<'_>,
+    target: &str,
+    fields: &[(&str, &str)],
+) -> (u16, String) {
     browser.get(target).await;
     let answer = browser.send(target, fields).await;
     let location = answer.headers.get("location").and_then(|to| to.to_str().ok());

@@ -14,7 +14,7 @@ async fn staff(service: &TestService) {
 }
 
 /// The first cells of a list.
-fn rows(page: &str) -> Vec<String> {
+pub(super) fn rows(page: &str) -> Vec<String> {
     page.split("<tr role=\"row\"><td")
         .skip(1)
         .map(|row| {
@@ -27,7 +27,7 @@ fn rows(page: &str) -> Vec<String> {
 }
 
 /// Where a link of a page leads.
-fn href(page: &str, rel: &str) -> Option<String> {
+pub(super) fn href(page: &str, rel: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("rel=\"{rel}\" href=\""))?;
     rest.split('"').next().map(|href| href.replace("&amp;", "&"))
 }

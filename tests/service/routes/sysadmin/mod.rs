@@ -1,2 +1,9 @@
 mod account;
 mod accounts;
+mod audit;
+mod clients;
+mod every_page;
+mod keys;
+mod mail;
+mod throttles;
+mod tokens;

@@ -114,7 +114,7 @@ fn shown(visit: &Visit<'_>, form: &Form) -> Result<Reply, Error> {
 }
 
 /// `12:aino`: the account beside a place.
-fn place(text: &str) -> Option<Place> {
+pub(super) fn place(text: &str) -> Option<Place> {
     let (id, text) = text.split_once(':')?;
     Some(Place { id: id.parse().ok()?, text: text.to_owned() })
 }

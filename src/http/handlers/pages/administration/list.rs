@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::base::clock::Timestamp;
 use crate::flow::directory::{Leaf, Turn};
 use crate::http::pages::{Reply, Visit};
+use crate::page::form::Form;
 
 /// Rows of a page: as many as keep it small.
 pub(super) const ROWS: usize = 25;
@@ -40,6 +41,9 @@ pub(super) struct List {
     pub(super) table: Table,
     filters: Vec<Value>,
     actions: Vec<Value>,
+    asks: Vec<Value>,
+    form: Form,
+    secret: Option<Value>,
     /// What was asked for, to ask for it again on the next page.
     asked: Vec<(&'static str, String)>,
     previous: Option<String>,
@@ -54,6 +58,9 @@ impl List {
             table: Table::new(visit, columns),
             filters: Vec::new(),
             actions: Vec::new(),
+            asks: Vec::new(),
+            form: Form::default(),
+            secret: None,
             asked: Vec::new(),
             previous: None,
             next: None,
@@ -68,6 +75,15 @@ impl List {
         value
     }
 
+    /// A day to search by. Gives what was typed.
+    pub(super) fn day(&mut self, visit: &Visit<'_>, name: &'static str, label: &str) -> String {
+        let day = self.search(visit, name, label);
+        if let Some(filter) = self.filters.last_mut() {
+            filter["kind"] = "date".into();
+        }
+        day
+    }
+
     /// A choice among values, of which the first stands where none is chosen. Each is a text
     /// `<label>_options.<value>`. Gives what is chosen.
     pub(super) fn choice<'c>(
@@ -77,14 +93,25 @@ impl List {
         label: &str,
         values: &[&'c str],
     ) -> &'c str {
-        let asked = visit.asked(name);
-        let first = values.first().copied().unwrap_or_default();
-        let chosen = values.iter().copied().find(|value| *value == asked).unwrap_or(first);
-        let option = |value: &&str| {
-            let text = visit.say(&format!("{label}_options.{value}"));
-            json!({ "value": value, "text": text, "chosen": *value == chosen })
-        };
+        let option = |value: &&'c str| (*value, visit.say(&format!("{label}_options.{value}")));
         let options: Vec<_> = values.iter().map(option).collect();
+        self.chosen(visit, name, label, &options)
+    }
+
+    /// As [`List::choice`], among values that come with their texts.
+    pub(super) fn chosen<'c>(
+        &mut self,
+        visit: &Visit<'_>,
+        name: &'static str,
+        label: &str,
+        options: &[(&'c str, String)],
+    ) -> &'c str {
+        let asked = visit.asked(name);
+        let first = options.first().map_or("", |(value, _)| value);
+        let chosen = options.iter().map(|(value, _)| *value).find(|value| *value == asked);
+        let chosen = chosen.unwrap_or(first);
+        let option = |(value, text): &(&str, String)| json!({ "value": value, "text": text, "chosen": *value == chosen });
+        let options: Vec<_> = options.iter().map(option).collect();
         self.filters.push(json!({ "name": name, "label": visit.say(label), "options": options }));
         self.asked.push((name, chosen.to_owned()));
         chosen
@@ -93,6 +120,24 @@ impl List {
     /// A button above the list that leads somewhere.
     pub(super) fn action(&mut self, visit: &Visit<'_>, text: &str, href: &str) {
         self.actions.push(json!({ "text": visit.say(text), "href": href }));
+    }
+
+    /// A form above the list with one field or none: `does` is what its button says as `do`. The texts are
+    /// `administration.ask.<does>`, and of the field `administration.field.<name>`.
+    pub(super) fn ask(&mut self, visit: &Visit<'_>, does: &str, name: Option<&str>) {
+        let label = name.map(|name| visit.say(&format!("administration.field.{name}")));
+        let text = visit.say(&format!("administration.ask.{does}"));
+        self.asks.push(json!({ "do": does, "text": text, "name": name, "label": label }));
+    }
+
+    /// What was typed into such a form, and what is wrong with it.
+    pub(super) fn form(&mut self, form: Form) {
+        self.form = form;
+    }
+
+    /// Something that is shown this once, and what it is.
+    pub(super) fn secret(&mut self, text: &str, secret: &str) {
+        self.secret = Some(json!({ "text": text, "secret": secret }));
     }
 
     /// The links to the pages beside this one, which begin where it ends: `place` writes the place of a row.
@@ -124,6 +169,9 @@ impl List {
             "table": self.table.view(),
             "filters": self.filters,
             "actions": self.actions,
+            "asks": self.asks,
+            "form": self.form.view(),
+            "secret": self.secret,
             "previous": self.previous,
             "next": self.next,
         });
@@ -156,11 +204,17 @@ pub(super) fn link(text: &str, href: &str) -> Value {
     json!({ "text": text, "href": href })
 }
 
+/// A cell with several buttons, as [`button`] makes them.
+pub(super) fn buttons(buttons: &[Value]) -> Value {
+    json!({ "buttons": buttons.iter().map(|cell| &cell["button"]).collect::<Vec<_>>() })
+}
+
 /// A cell with a button: `administration.button.<text>`, for what `whose` names.
 pub(super) fn button(visit: &Visit<'_>, name: &str, value: &str, text: &str, whose: &str) -> Value {
     let text = visit.say(&format!("administration.button.{text}"));
     let label = format!("{text}: {whose}");
-    json!({ "button": { "name": name, "value": value, "text": text, "label": label } })
+    let button = json!({ "name": name, "value": value, "text": text, "label": label });
+    json!({ "button": button, "buttons": [button] })
 }
 
 /// A cell with a moment; empty where there is none.

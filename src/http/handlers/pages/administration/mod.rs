@@ -3,7 +3,13 @@
 mod access;
 mod account;
 mod accounts;
+mod audit;
+mod clients;
+mod keys;
 mod list;
+mod mail;
+mod throttles;
+mod tokens;
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -24,6 +30,14 @@ pub(super) async fn answer(visit: &mut Visit<'_>, section: Section) -> Result<Re
         }
         Section::Accounts => accounts::list(visit).await,
         Section::NewAccount => accounts::new(visit).await,
+        Section::ApiKeys => tokens::tokens(visit).await,
+        Section::Clients => clients::list(visit).await,
+        Section::NewClient => clients::new(visit).await,
+        Section::Client => clients::client(visit).await,
+        Section::SigningKeys => keys::keys(visit).await,
+        Section::Mail => mail::mail(visit).await,
+        Section::Audit => audit::audit(visit).await,
+        Section::Throttles => throttles::throttles(visit).await,
         Section::Account => account::account(visit).await,
         Section::AccountAccess => access::access(visit).await,
         Section::AccountPassword => account::password(visit).await,
