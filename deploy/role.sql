@@ -16,3 +16,12 @@ GRANT USAGE ON SEQUENCE auth_user_id_seq TO avain;
 
 GRANT SELECT, INSERT, DELETE ON authtoken_token TO avain;
 GRANT SELECT, DELETE ON django_session TO avain;
+
+-- allauth's addresses, where there are any: `avain user adopt-addresses` reads which of them it has verified.
+DO $$
+BEGIN
+    IF to_regclass('public.account_emailaddress') IS NOT NULL THEN
+        GRANT SELECT ON public.account_emailaddress TO avain;
+    END IF;
+END
+$$;

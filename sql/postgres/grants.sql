@@ -20,6 +20,9 @@ BEGIN
     IF (SELECT value FROM avain.facts WHERE name = 'accounts.owner') = 'avain' THEN
         GRANT UPDATE, DELETE ON public.auth_user TO {role};
     END IF;
+    IF to_regclass('public.account_emailaddress') IS NOT NULL THEN
+        GRANT SELECT ON public.account_emailaddress TO {role};
+    END IF;
     IF to_regclass('public.django_session') IS NOT NULL THEN
         GRANT SELECT, DELETE ON public.django_session TO {role};
     END IF;

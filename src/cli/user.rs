@@ -19,9 +19,11 @@ use crate::base::secret::Secret;
 use crate::cli::{Failure, Tools, prompt, say, say_json};
 use crate::dialect::password_rules;
 use crate::flow::administer::{self, AccountDraft, Deleted};
+use crate::flow::adopt_addresses::{self, Adopted};
 use crate::flow::families;
 use crate::settings::Settings;
 use crate::store::accounts::{self, Edit};
+use crate::store::allauth::AllauthTable;
 use crate::token::claims::FamilyId;
 use crate::token::opaque::ClassicKey;
 
@@ -59,6 +61,9 @@ pub(super) enum UserCommand {
         #[arg(default_value = "-")]
         source: String,
     },
+    /// Take over which mail addresses allauth has verified (`account_emailaddress`), so that nobody
+    /// has to show it again. Doing it again takes over what has come since.
+    AdoptAddresses,
     /// List accounts in the order of their ids.
     List {
         /// Only those with larger ids.
@@ -270,6 +275,7 @@ pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<Exi
             create(&tools, &name, about, flags, &password, json).await?;
         }
         UserCommand::Import { source } => import(&tools, &source).await?,
+        UserCommand::AdoptAddresses => adopt_addresses(&tools).await?,
         UserCommand::List { after, limit, json } => {
             let page = accounts::page_after(store, after, limit.clamp(1, 100_000)).await;
             let page = page.map_err(Failure::fault)?;
@@ -321,6 +327,22 @@ pub(super) async fn user(settings: Settings, command: UserCommand) -> Result<Exi
     }
     tools.store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes allauth's addresses over, and tells how many.
+async fn adopt_addresses(tools: &Tools) -> Result<(), Failure> {
+    let table = AllauthTable::open(tools.plan.options()).await.map_err(Failure::fault)?;
+    let Some(table) = table else {
+        return Err(Failure::fault("this database has no table account_emailaddress"));
+    };
+    let now = tools.clock.now();
+    let adopted = adopt_addresses::adopt(&tools.store, &table, &tools.caller, now).await;
+    table.close().await;
+    let Adopted { taken, known, left_out } = adopted.map_err(Failure::fault)?;
+    say(&format!(
+        "{taken} addresses taken over; {known} were known; {left_out} left out, which are no addresses \
+         or which another account has verified."
+    ))
 }
 
 /// Makes an account. `flags`: staff, superuser, active.

@@ -3,6 +3,7 @@
 pub mod acting;
 pub mod activate;
 pub mod administer;
+pub mod adopt_addresses;
 pub mod attempt;
 pub mod audit;
 pub mod authenticate;

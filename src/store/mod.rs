@@ -4,6 +4,7 @@
 
 pub mod account_pages;
 pub mod accounts;
+pub mod allauth;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;

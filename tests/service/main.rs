@@ -20,6 +20,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod allauth;
 mod audit;
 mod bad_input;
 mod browser;

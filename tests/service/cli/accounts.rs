@@ -363,3 +363,12 @@ fn every_account_gets_a_classic_key_where_that_is_wanted() {
         assert_eq!(program.run(&["token", "list", "--json"]).json()["username"], "aino");
     });
 }
+
+#[test]
+fn addresses_are_adopted_where_there_are_any() {
+    on_both(|program| {
+        program.user("aino");
+        let told = program.run(&["user", "adopt-addresses"]);
+        told.refused(1, "no table account_emailaddress");
+    });
+}
