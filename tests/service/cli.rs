@@ -9,6 +9,7 @@ mod inspect;
 mod keys;
 mod policies;
 mod serving;
+mod triggers;
 
 use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
