@@ -57,7 +57,8 @@ pub async fn edit(
         if let Err(why) = done.await? {
             return Ok(Err(why));
         }
-    } else if caller.actor != Some(account.id) {
+    }
+    if edit.first_name != account.first_name || edit.last_name != account.last_name {
         audit::event(Event::AccountChanged, caller, now).about(account).record(&mut tx).await?;
     }
     tx.commit().await?;

@@ -2,7 +2,10 @@
 
 use avain::flow::audit::{self, Entry, Search};
 use avain::flow::{Caller, administer};
-use serde_json::json;
+use avain::store::signing_keys::Purpose;
+use avain::token::algorithm::Algorithm;
+use avain::token::key::{KeyId, SigningKey};
+use serde_json::{Value, json};
 
 use crate::client::Request;
 use crate::harness::{Engine, PASSWORD, TestService};
@@ -15,6 +18,8 @@ on_both_engines! {
     refreshes_are_recorded_where_that_is_wanted
     what_operators_do_outlives_the_account
     staff_acts_on_others
+    what_people_change_is_recorded_with_who_and_where
+    what_happens_to_signing_keys_is_recorded
     old_events_are_swept
 }
 
@@ -179,6 +184,106 @@ async fn staff_acts_on_others(engine: Engine) {
         .collect();
     let djoser = Some("djoser");
     assert_eq!(told, [("email_change", Some(staff), djoser), ("deletion", Some(staff), djoser)]);
+}
+
+/// From registering to leaving, over HTTP.
+async fn what_people_change_is_recorded_with_who_and_where(engine: Engine) {
+    let settings = [("mail.transport", "log"), ("layouts.dj-rest-auth.enabled", "on")];
+    let service = TestService::with(engine, &settings).await;
+    let ask = async |who: &str, method: &str, target: &str, body: Value, status: u16| {
+        let request = Request::new(method, target).header("X-Real-IP", "192.0.2.7").json(&body);
+        let request = if who.is_empty() { request } else { request.header("Authorization", who) };
+        let answer = service.ask(&request).await;
+        assert_eq!(answer.status, status, "{method} {target}: {}", answer.text());
+        if answer.body.is_empty() { Value::Null } else { answer.json() }
+    };
+    let registration =
+        json!({ "username": "aino", "email": "aino@example.org", "password": PASSWORD });
+    ask("", "POST", "/auth/users/", registration, 201).await;
+    let credentials = json!({ "username": "aino", "password": PASSWORD });
+    let pair = ask("", "POST", "/api/token/", credentials, 200).await;
+    let aino = format!("Bearer {}", pair["access"].as_str().expect("is text"));
+    let renamed = json!({ "current_password": PASSWORD, "new_username": "aino2" });
+    ask(&aino, "POST", "/auth/users/set_username/", renamed, 204).await;
+    let reset = json!({ "email": "aino@example.org" });
+    ask("", "POST", "/auth/users/reset_password/", reset, 204).await;
+    let key = ask(&aino, "POST", "/auth/keys/", json!({ "name": "x" }), 201).await;
+    let by_key = format!("Token {}", key["key"].as_str().expect("is text"));
+    ask(&by_key, "PATCH", "/users/user/", json!({ "first_name": "Aino" }), 200).await;
+    let target = format!("/auth/keys/{}", key["id"]);
+    ask(&aino, "PATCH", &target, json!({ "name": "y" }), 200).await;
+    let key = ask(&aino, "POST", &format!("{target}/rotate"), json!({}), 201).await;
+    ask(&aino, "DELETE", &format!("/auth/keys/{}", key["id"]), Value::Null, 204).await;
+    ask(&aino, "DELETE", "/auth/sessions", Value::Null, 204).await;
+    let changed = json!({ "current_password": PASSWORD, "new_password": "Corr3ct-horse-10" });
+    ask(&aino, "POST", "/auth/users/set_password/", changed, 204).await;
+    let credentials = json!({ "username": "aino2", "password": "Corr3ct-horse-10" });
+    let pair = ask("", "POST", "/api/token/", credentials, 200).await;
+    let aino = format!("Bearer {}", pair["access"].as_str().expect("is text"));
+    let goodbye = json!({ "current_password": "Corr3ct-horse-10" });
+    ask(&aino, "DELETE", "/auth/users/me/", goodbye, 204).await;
+
+    let all = events(&service).await;
+    let told: Vec<&str> = all.iter().map(|entry| entry.event.as_str()).collect();
+    let expected = [
+        "registration",
+        "sign_in",
+        "username_change",
+        "reset_request",
+        "api_key_created",
+        "account_changed",
+        "api_key_changed",
+        "api_key_rotated",
+        "api_key_revoked",
+        "sign_out_everywhere",
+        "password_change",
+        "sign_in",
+        "deletion",
+    ];
+    assert_eq!(told, expected);
+    let one = all[0].account;
+    assert!(one.is_some());
+    for entry in &all {
+        assert_eq!(
+            (entry.account, entry.address.as_deref()),
+            (one, Some("192.0.2.7")),
+            "{entry:?}"
+        );
+        let asked_by_nobody = ["registration", "reset_request"].contains(&entry.event.as_str());
+        assert_eq!(entry.actor, one.filter(|_| !asked_by_nobody), "{entry:?}");
+        for secret in [PASSWORD, "Corr3ct-horse-10", "avn_", "eyJ"] {
+            let shown = entry.details.replace(&format!("{secret}\""), "");
+            let begins = entry.event.starts_with("api_key") && secret == "avn_";
+            assert!(begins || !shown.contains(secret), "{entry:?}");
+        }
+    }
+}
+
+async fn what_happens_to_signing_keys_is_recorded(engine: Engine) {
+    let service = TestService::start(engine).await;
+    let context = &service.service.context;
+    let room = context.key_room();
+    let all = async || {
+        let all = audit::search(service.store(), &Search::default(), None, 100).await;
+        all.expect("the store answers")
+    };
+    let first = all().await.len();
+    let mut ids = vec![context.ring.load().signing().id().to_string()];
+    for _ in 0..2 {
+        let key = SigningKey::generate(Algorithm::Es256, context.random.as_ref());
+        room.add(Purpose::Token, &key, false).await.expect("it signs");
+        ids.push(key.id().to_string());
+    }
+    room.retire(&ids[0]).await.expect("another one signs");
+    let leaked = KeyId::parse(&ids[2]).expect("is an id");
+    room.kill(&leaked, Algorithm::EdDsa).await.expect("it is killed");
+    let all = all().await;
+    let told: Vec<_> = all.iter().rev().skip(first).map(|entry| entry.event.as_str()).collect();
+    let [made, rotated] = ["signing_key_created", "signing_key_rotated"];
+    let expected =
+        [made, rotated, made, rotated, "signing_key_retired", made, "signing_key_killed"];
+    assert_eq!(told, expected);
+    assert!(ids.iter().all(|id| all.iter().any(|entry| entry.details.contains(id))));
 }
 
 async fn old_events_are_swept(engine: Engine) {
