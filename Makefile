@@ -77,6 +77,7 @@ bench: tools
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/timing.py --what reset $(if $(QUICK),--calls 100)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/crowd.py $(if $(QUICK),--seconds 5)
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/revocation.py $(if $(QUICK),--revocations 100)
+	AVAIN_BINARY=$(CURDIR)/target/release/avain $(PYTHON) tests/bench/accounts.py $(if $(QUICK),--accounts 100000)
 
 soak: tools build
 	PROPTEST_CASES=$${PROPTEST_CASES:-100000} cargo test --locked --release -- --include-ignored

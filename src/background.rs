@@ -38,6 +38,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const NOTE_USES: Duration = Duration::from_mins(1);
 /// How often is swept.
 const SWEEP: Duration = Duration::from_mins(10);
+/// How often is noted what was counted.
+const CHART: Duration = Duration::from_secs(5);
 /// For how long the feed is kept: longer than any instance pauses.
 const KEEP_CHANGES: Duration = Duration::from_hours(24);
 /// Rows deleted at once.
@@ -341,6 +343,18 @@ impl Background {
             usages.noted(uses);
         }
         Ok(())
+    }
+
+    /// Notes what was counted, for the charts of the administration, until `stop` turns true.
+    pub async fn chart(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(CHART);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.metrics.note_history(self.context.now()),
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
     }
 
     /// Sweeps, and refreshes what is learnt from the store, until `stop` turns true.

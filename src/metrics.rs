@@ -1,9 +1,16 @@
 //! Every metric, declared once: its doc comment is its help text.
 
+pub mod history;
+
+use std::sync::Arc;
+
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
+
+use crate::base::clock::Timestamp;
+use crate::metrics::history::{Counts, History};
 
 /// Seconds: from a look-up in memory to a slow password hash.
 const SECONDS: &[f64] =
@@ -16,6 +23,8 @@ macro_rules! metrics {
         #[derive(Clone, Debug)]
         pub struct Metrics {
             registry: Registry,
+            /// What was counted lately.
+            pub history: Arc<History>,
             $( $(#[doc = $help])+ pub $field: $kind, )+
         }
 
@@ -29,7 +38,7 @@ macro_rules! metrics {
                     let $field: $kind = metrics!(@make $kind, $name, help $(, [$($label),+])?);
                     registry.register(Box::new($field.clone())).expect("the names above differ");
                 )+
-                Self { registry, $($field,)+ }
+                Self { registry, history: Arc::default(), $($field,)+ }
             }
         }
     };
@@ -114,6 +123,21 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Notes in the history what was counted up to now.
+    pub fn note_history(&self, now: Timestamp) {
+        let decided = |verdict| self.decisions.with_label_values(&[verdict]).get();
+        let happened = |event| self.audit_events.with_label_values(&[event]).get();
+        let totals = Counts {
+            allowed: decided("allow"),
+            anonymous: decided("anonymous"),
+            denied: decided("deny") + decided("throttled"),
+            unavailable: decided("unavailable") + decided("misconfigured"),
+            sign_ins: happened("sign_in"),
+            failures: happened("sign_in_failed") + happened("throttled"),
+        };
+        self.history.note(totals, now);
+    }
+
     /// All metrics in Prometheus's text format.
     #[must_use]
     pub fn text(&self) -> Vec<u8> {

@@ -83,6 +83,7 @@ async fn run(
     let heard = tokio::spawn(Arc::clone(&app.background).hear(app.feed, stopping.clone()));
     let rotating = tokio::spawn(Arc::clone(&app.background).rotate(stopping.clone()));
     let tidied = tokio::spawn(Arc::clone(&app.background).tidy(stopping.clone()));
+    let charted = tokio::spawn(Arc::clone(&app.background).chart(stopping.clone()));
     let noted = tokio::spawn(Arc::clone(&app.background).note_uses(stopping));
     // Mail stops last: what is asked while requests drain is still sent.
     let (stop_mail, mail_stopping) = watch::channel(false);
@@ -117,6 +118,7 @@ async fn run(
     rotating.abort();
     tidied.abort();
     noted.abort();
+    charted.abort();
     if let Err(error) = app.background.note_uses_now().await {
         tracing::warn!(%error, "could not note when keys were used last");
     }

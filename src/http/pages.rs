@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HOST, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE, VARY};
+use http::header::{
+    ALLOW, CONTENT_TYPE, HOST, LOCATION, ORIGIN, REFRESH, RETRY_AFTER, SET_COOKIE, VARY,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
@@ -87,6 +89,8 @@ pub struct Reply {
     shown: Shown,
     cookies: Vec<String>,
     retry_after: Option<u64>,
+    /// After how many seconds the browser loads the page anew.
+    refresh: Option<u64>,
     /// Whether the cookie of forms comes along: it does with pages, and with a sign-in, which brings its
     /// own.
     brings_csrf: bool,
@@ -104,7 +108,7 @@ impl Reply {
     pub fn page(template: &'static str, view: Value) -> Self {
         let shown = Shown::Page(template, view);
         let (status, cookies) = (StatusCode::OK, Vec::new());
-        Self { status, shown, cookies, retry_after: None, brings_csrf: false }
+        Self { status, shown, cookies, retry_after: None, refresh: None, brings_csrf: false }
     }
 
     /// On to another page.
@@ -112,7 +116,7 @@ impl Reply {
     pub fn redirect(to: impl Into<String>) -> Self {
         let shown = Shown::Redirect(to.into());
         let (status, cookies) = (StatusCode::FOUND, Vec::new());
-        Self { status, shown, cookies, retry_after: None, brings_csrf: false }
+        Self { status, shown, cookies, retry_after: None, refresh: None, brings_csrf: false }
     }
 
     /// With another status.
@@ -134,6 +138,13 @@ impl Reply {
     pub fn csrf_cookie(mut self, cookie: String) -> Self {
         self.brings_csrf = true;
         self.cookie(cookie)
+    }
+
+    /// To be loaded anew every so many seconds: for somebody who asked for that (WCAG 2.2, 2.2.2).
+    #[must_use]
+    pub const fn refresh(mut self, seconds: u64) -> Self {
+        self.refresh = Some(seconds);
+        self
     }
 
     /// With how long to wait.
@@ -512,6 +523,9 @@ fn show(visit: &Visit<'_>, reply: Reply) -> Result<Response<Body>, Error> {
     };
     for cookie in &reply.cookies {
         set_cookie(&mut response, cookie);
+    }
+    if let Some(seconds) = reply.refresh {
+        response.headers_mut().insert(REFRESH, HeaderValue::from(seconds));
     }
     if let Some(seconds) = reply.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -468,6 +468,174 @@ class Members(PageCase):
         self.examine(page, "not-found")
 
 
+class Administrators(PageCase):
+    settings = {"sessions.acting": True, "layouts.oauth.enabled": True}
+
+    @classmethod
+    def accounts(cls, stack):
+        super().accounts(stack)
+        stack.add_user("root", PASSWORD, "--superuser", "--staff")
+        stack.add_user("boss", PASSWORD, "--staff")
+        stack.cli("user", "create", "dozing", "--no-password", "--inactive", "--force")
+        for number in range(30):
+            stack.cli("user", "create", f"member{number:02}", "--no-password", "--force", "--email", f"member{number:02}@example.org")
+        stack.add_token("aino")
+        stack.cli("client", "create", "shop", "--scope", "read", "--grant", "client_credentials")
+
+    def as_staff(self, name="root", **options):
+        page = self.visitor(**options)
+        page.goto("/sysadmin/login/")
+        page.locator("#id_username").fill(name)
+        page.locator("#id_password").fill(PASSWORD)
+        page.locator("main button").click()
+        page.wait_for_url("**/sysadmin/")
+        return page
+
+    def part(self, page, name):
+        page.get_by_role("navigation", name="Administration").get_by_role("link", name=name, exact=True).click()
+
+    def test_every_part(self):
+        page = self.as_staff()
+        self.assertEqual(page.request.get("/auth/token/").status, 200)
+        page.reload()
+        self.examine(page, "administration")
+        self.assertEqual(page.locator("svg.chart").count(), 2)
+        page.get_by_role("link", name="Refresh every 10 seconds").click()
+        self.examine(page, "administration-live")
+        page.get_by_role("link", name="Stop refreshing").click()
+        for name in ("Accounts", "API keys", "Clients", "Signing keys", "Mail", "Audit", "Throttles"):
+            self.part(page, name)
+            self.examine(page, f"administration-{name.lower().replace(' ', '-')}")
+
+    def test_an_account_from_making_to_deleting(self):
+        page = self.as_staff()
+        self.part(page, "Accounts")
+        page.get_by_role("link", name="New account").click()
+        self.examine(page, "administration-account-new")
+        page.get_by_label("User name").fill("aino")
+        page.get_by_role("button", name="Make the account").click()
+        self.assertIn("This user name is taken.", page.get_by_role("alert").inner_text())
+        self.examine(page, "administration-account-new-wrong")
+        page.get_by_label("User name").fill("tuomas")
+        page.get_by_label("E-mail address").fill("tuomas@example.org")
+        page.get_by_role("button", name="Make the account").click()
+        page.get_by_text("The account is made.").wait_for()
+        self.examine(page, "administration-account")
+        page.get_by_label("Last name").fill("Virtanen")
+        page.get_by_role("button", name="Save").first.click()
+        page.get_by_text("It is saved.").wait_for()
+        page.get_by_label("Staff: may enter the administration").check()
+        page.get_by_role("button", name="Save").last.click()
+        page.get_by_text("The rank is saved.").wait_for()
+        page.get_by_role("link", name="Password", exact=True).click()
+        self.examine(page, "administration-account-password")
+        page.get_by_label("New password").fill(PASSWORD)
+        page.get_by_label("The same password again").fill(PASSWORD)
+        page.get_by_role("button", name="Change the password").click()
+        page.get_by_text("The password is set").wait_for()
+        other = self.as_staff("tuomas")
+        self.part(other, "Accounts")
+        page.get_by_role("link", name="Keys and sign-ins").click()
+        self.examine(page, "administration-account-access")
+        page.get_by_role("button", name="End: ").first.click()
+        page.get_by_text("It is ended.").wait_for()
+        other.reload()
+        self.assertIn("/sysadmin/login/", other.url)
+        page.get_by_role("link", name="Account", exact=True).click()
+        page.get_by_role("button", name="Switch off").click()
+        page.get_by_text("The account is off").wait_for()
+        page.get_by_role("link", name="Delete", exact=True).click()
+        self.examine(page, "administration-account-delete")
+        page.get_by_role("button", name="Delete the account").click()
+        page.get_by_text("The account is deleted.").wait_for()
+        page.get_by_label("Begins with").fill("TUO")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_text("There is nothing of that kind.").wait_for()
+        self.examine(page, "administration-accounts-none")
+
+    def test_acting_from_the_administration(self):
+        page = self.as_staff()
+        page.goto("/sysadmin/auth/user/?q=aino")
+        page.get_by_role("link", name="aino", exact=True).click()
+        page.get_by_role("link", name="Act as this account").click()
+        page.get_by_role("button", name="Act as them").click()
+        page.get_by_text("You (root) are acting as aino.").wait_for()
+        self.assertEqual(page.goto("/sysadmin/").status, 403)
+        self.examine(page, "administration-not-for-members")
+
+    def test_a_client_and_its_secret(self):
+        page = self.as_staff()
+        self.part(page, "Clients")
+        page.get_by_role("link", name="New client").click()
+        self.examine(page, "administration-client-new")
+        page.get_by_label("Client id").fill("reports")
+        page.get_by_label("Scopes").fill("read")
+        page.get_by_label("client_credentials").check()
+        page.get_by_role("button", name="Save").click()
+        self.assertRegex(page.locator("code.code").inner_text(), r"^avcs_[\w-]{43}$")
+        self.examine(page, "administration-client-made")
+        self.part(page, "Clients")
+        page.get_by_role("link", name="reports", exact=True).click()
+        page.get_by_label("Scopes").fill("read write")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("It is saved.").wait_for()
+        page.get_by_role("button", name="Another secret").click()
+        page.locator("code.code").wait_for()
+        page.get_by_label("Its secrets and tokens are refused at once").check()
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_text("The client is deleted.").wait_for()
+
+    def test_with_the_keyboard_alone(self):
+        page = self.as_staff("boss")
+
+        def go(name):
+            """Tabs until that has the focus."""
+            for _ in range(60):
+                page.keyboard.press("Tab")
+                focused = page.locator(":focus")
+                said = focused.get_attribute("aria-label") or focused.get_attribute("name") or focused.inner_text()
+                if said == name:
+                    return
+            self.fail(f"no way to {name}")
+
+        go("Accounts")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/auth/user/")
+        go("q")
+        page.keyboard.type("member0")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**q=member0**")
+        go("member07")
+        page.screenshot(path=PICTURES / "keyboard-administration.png")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/change/")
+        go("first_name")
+        page.keyboard.type("Helmi")
+        page.keyboard.press("Enter")
+        page.get_by_text("It is saved.").wait_for()
+        self.assertEqual(page.get_by_label("First name").input_value(), "Helmi")
+
+    def test_without_script(self):
+        page = self.as_staff("boss", java_script_enabled=False)
+        self.part(page, "Accounts")
+        page.get_by_label("Begins with").fill("member")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="Next page").click()
+        page.get_by_role("link", name="member29", exact=True).click()
+        page.get_by_role("button", name="Switch off").click()
+        page.get_by_text("The account is off").wait_for()
+        page.goto("/sysadmin/auth/user/?q=root")
+        page.get_by_role("link", name="root", exact=True).click()
+        page.get_by_text("only a superuser may change it").wait_for()
+
+    def test_in_finnish_and_swedish(self):
+        for language, heading in (("fi-FI", "Tilit"), ("sv-FI", "Konton")):
+            page = self.as_staff(locale=language)
+            page.goto("/sysadmin/auth/user/?q=a")
+            page.get_by_role("heading", name=heading).wait_for()
+            self.examine(page, f"administration-accounts-{language[:2]}")
+
+
 class Newcomers(PageCase):
     settings = {"pages.links": True, "pages.registration": True, "account.activation": True, "account.email_change": "confirm"}
 

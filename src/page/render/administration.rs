@@ -36,7 +36,15 @@ pub(super) fn samples() -> Vec<(&'static str, Value)> {
         "clients": [""],
     });
     vec![
-        ("administration/front.html", with(&json!({}))),
+        (
+            "administration/front.html",
+            with(&json!({
+                "is_well": true, "mode": "", "mode_age": 0, "engine": "", "schema": "", "answered": "0.1",
+                "version": "", "signing": { "id": "", "algorithm": "" }, "known": 0, "hashing": 0,
+                "mail": { "waiting": 0, "failed": 0, "oldest": 0 }, "is_live": false, "live": 10,
+                "charts": [{ "title": "", "most": 0, "series": [{ "name": "allowed", "text": "", "total": 0, "path": "M0 0" }] }],
+            })),
+        ),
         (
             "administration/list.html",
             with(&json!({

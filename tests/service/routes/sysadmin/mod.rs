@@ -3,6 +3,7 @@ mod accounts;
 mod audit;
 mod clients;
 mod every_page;
+mod front;
 mod keys;
 mod mail;
 mod throttles;

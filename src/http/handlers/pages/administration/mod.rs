@@ -5,6 +5,7 @@ mod account;
 mod accounts;
 mod audit;
 mod clients;
+mod front;
 mod keys;
 mod list;
 mod mail;
@@ -25,9 +26,7 @@ use crate::page::section::Section;
 /// Answers a request for a page of the administration.
 pub(super) async fn answer(visit: &mut Visit<'_>, section: Section) -> Result<Reply, Error> {
     match section {
-        Section::Front => {
-            Ok(Reply::page("administration/front.html", json!({ "current": "front" })))
-        }
+        Section::Front => front::front(visit).await,
         Section::Accounts => accounts::list(visit).await,
         Section::NewAccount => accounts::new(visit).await,
         Section::ApiKeys => tokens::tokens(visit).await,
