@@ -6,6 +6,7 @@ mod source;
 
 use std::collections::BTreeSet;
 
+use avain::flow::audit::Event;
 use source::{Named, Source, Token};
 
 /// What a folder or file directly under `src/` may name of ours, itself apart: layers, or single paths.
@@ -294,6 +295,24 @@ fn nothing_is_unwrapped() {
             "{}: say with `expect` why it cannot fail",
             file.path
         );
+    }
+}
+
+/// Whoever searches for an event that nothing raises waits for ever.
+#[test]
+fn every_audit_event_is_raised() {
+    let files = source::all();
+    let others = files.iter().filter(|file| file.path != "store/audit.rs" && !file.is_test());
+    let named = others.flat_map(|file| &file.paths).map(|named| named.segments.as_slice());
+    let raised: BTreeSet<&str> = named
+        .filter_map(|segments| match segments {
+            [.., kind, event] if kind == "Event" => Some(event.as_str()),
+            _ => None,
+        })
+        .collect();
+    for event in Event::ALL {
+        let name = format!("{event:?}");
+        assert!(raised.contains(name.as_str()), "Event::{name} is declared, and nothing raises it");
     }
 }
 
