@@ -1,6 +1,9 @@
-//! `inside CONFIG CALLS AUTHORIZATION…`: what the gate costs without a server around it. Asks the gate of a service
-//! with these settings so often about each of these headers (one may be empty: nobody), from the headers of nginx's
-//! question to the answer, and prints a JSON list of nanoseconds of CPU a call.
+//! `inside CONFIG CALLS SECRET AUTHORIZATION…`: what the gate costs without a server around it. Asks the gate of a
+//! service with these settings so often about each of these headers (one may be empty: nobody), from the headers of
+//! nginx's question to the answer, and prints a JSON list of nanoseconds of CPU a call; last about tokens never seen,
+//! which are the first header's, signed anew with that HS256 secret.
+
+mod signer;
 
 use std::env::args;
 use std::error::Error;
@@ -18,12 +21,17 @@ use avain::settings::{Settings, Sources};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rustix::time::{ClockId, clock_gettime};
+use signer::Signer;
+
+/// Tokens that are signed before they are timed.
+const BATCH: u32 = 1000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = args().skip(1);
     let config = PathBuf::from(arguments.next().ok_or("CONFIG is missing")?);
     let calls: u32 = arguments.next().ok_or("CALLS is missing")?.parse()?;
+    let secret = arguments.next().ok_or("SECRET is missing")?;
     let toml = Some((std::fs::read_to_string(&config)?, config.display().to_string()));
     let settings =
         Settings::read(&Sources { toml, ..Sources::default() }).map_err(|why| why.0.join("\n"))?;
@@ -33,8 +41,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Nobody tells of changes here.
     service.gate.link.heard(Duration::MAX);
     let mut costs = Vec::new();
-    for authorization in arguments {
-        let headers = question(&authorization)?;
+    let authorizations: Vec<String> = arguments.collect();
+    for authorization in &authorizations {
+        let headers = question(authorization)?;
         let first = gate::ask(&service, "", &headers, Peer::Local).await;
         if first.status() != StatusCode::NO_CONTENT {
             return Err(format!("{} for {authorization}", first.status()).into());
@@ -46,6 +55,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         costs.push((spent() - began) * 1e9 / f64::from(calls));
     }
+    let token = authorizations.first().and_then(|header| header.strip_prefix("Bearer "));
+    let signer = token.and_then(|token| Signer::new(token, &secret)).ok_or("no token")?;
+    let mut all = 0.0;
+    for _ in 0..calls.div_ceil(BATCH) {
+        let fresh = || question(&format!("Bearer {}", signer.next()));
+        let batch = (0..BATCH).map(|_| fresh()).collect::<Result<Vec<_>, _>>()?;
+        let began = spent();
+        for headers in &batch {
+            let answer = gate::ask(&service, "", headers, Peer::Local).now_or_never();
+            black_box(answer.ok_or("the account is known")?);
+        }
+        all += spent() - began;
+    }
+    costs.push(all * 1e9 / f64::from(calls.next_multiple_of(BATCH)));
     println!("{costs:.0?}");
     Ok(())
 }

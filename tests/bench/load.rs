@@ -14,6 +14,8 @@
     reason = "one thread asks, so that the other cores are the server's"
 )]
 
+mod signer;
+
 use std::cell::{Cell, RefCell};
 use std::env::args;
 use std::error::Error;
@@ -21,9 +23,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use avain::base::encode::{base64url, unbase64url_vec};
-use ring::hmac;
 use serde_json::json;
+use signer::Signer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::{JoinSet, LocalSet};
@@ -164,16 +165,6 @@ struct Requests {
     listed: Option<RefCell<Vec<String>>>,
 }
 
-/// Makes tokens that nobody has seen, out of one that is good.
-struct Signer {
-    key: hmac::Key,
-    header: String,
-    payload: String,
-    /// Where the digits of `jti` begin in it.
-    token_id: usize,
-    count: Cell<u64>,
-}
-
 impl Requests {
     fn listed(request: &str, tokens: &str) -> Option<Self> {
         let (before, rest) = request.split_once("Bearer ")?;
@@ -190,17 +181,10 @@ impl Requests {
         let Some(secret) = secret else { return Some(Self { before: request, ..Self::default() }) };
         let (before, rest) = request.split_once("Bearer ")?;
         let (token, after) = rest.split_once("\r\n")?;
-        let mut parts = token.split('.');
-        let header = parts.next()?.to_owned();
-        let payload = String::from_utf8(unbase64url_vec(parts.next()?.as_bytes())?).ok()?;
-        let token_id = payload.find("\"jti\":\"")? + "\"jti\":\"".len();
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        // Runs of one server must not repeat each other's.
-        let count = Cell::new(u64::from(std::process::id()) << 32);
         Some(Self {
             before: format!("{before}Bearer "),
             after: format!("\r\n{after}"),
-            signer: Some(Signer { key, header, payload, token_id, count }),
+            signer: Some(Signer::new(token, secret)?),
             listed: None,
         })
     }
@@ -217,17 +201,5 @@ impl Requests {
             fresh.extend_from_slice(part.as_bytes());
         }
         Some(fresh)
-    }
-}
-
-impl Signer {
-    fn next(&self) -> String {
-        let count = self.count.get();
-        self.count.set(count + 1);
-        let mut payload = self.payload.clone();
-        payload.replace_range(self.token_id..self.token_id + 32, &format!("{count:032x}"));
-        let message = format!("{}.{}", self.header, base64url(payload.as_bytes()));
-        let signature = hmac::sign(&self.key, message.as_bytes());
-        format!("{message}.{}", base64url(signature.as_ref()))
     }
 }
