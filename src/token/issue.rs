@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
-use crate::base::encode::hex;
+use crate::base::encode::{base64url, hex};
 use crate::base::random::{self, Random};
 use crate::base::secret::Secret;
 use crate::token::authenticated::{Authenticated, AuthorizedClient};
@@ -176,17 +176,46 @@ pub fn phantom(
     sign(key, false, claims).map(|token| token.expose().clone())
 }
 
+/// The header of the tokens that `key` signs for clients, base64url as it stands in them.
+pub(super) fn header_of_tokens(key: &SigningKey) -> String {
+    let header = serde_json::to_vec(&header(key, true)).expect("texts are always JSON");
+    base64url(&header)
+}
+
+fn header(key: &SigningKey, with_key_id: bool) -> jsonwebtoken::Header {
+    let mut header = jsonwebtoken::Header::new(key.algorithm().for_jsonwebtoken());
+    if with_key_id {
+        header.kid = Some(key.id().as_str().to_owned());
+    }
+    header
+}
+
 /// Signs `claims`; the header has `typ`, `alg` and, where asked for, `kid`.
 fn sign(
     key: &SigningKey,
     with_key_id: bool,
     claims: &Map<String, Value>,
 ) -> Result<Secret<String>, SigningFailed> {
-    let mut header = jsonwebtoken::Header::new(key.algorithm().for_jsonwebtoken());
-    if with_key_id {
-        header.kid = Some(key.id().as_str().to_owned());
-    }
-    jsonwebtoken::encode(&header, claims, key.encoding_key())
+    jsonwebtoken::encode(&header(key, with_key_id), claims, key.encoding_key())
         .map(Secret::new)
         .map_err(|error| SigningFailed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::SystemRandom;
+    use crate::token::algorithm::Algorithm;
+    use crate::token::provider;
+
+    #[test]
+    fn tokens_have_the_header_that_the_ring_knows() {
+        provider::install();
+        for algorithm in [Algorithm::Hs256, Algorithm::Es256, Algorithm::EdDsa] {
+            let key = SigningKey::generate(algorithm, &SystemRandom::new());
+            let token = sign(&key, true, &Map::new()).expect("the key signs");
+            let header = token.expose().split('.').next().expect("there is a first part");
+            assert_eq!(header_of_tokens(&key), header);
+        }
+    }
 }

@@ -102,14 +102,33 @@ pub struct Expectations {
 }
 
 /// Room to decode a token into. Lives on the caller's stack, since the [`VerifiedToken`] borrows it.
+#[derive(Default)]
 pub struct Scratch {
-    header: [u8; 1024],
-    payload: [u8; LONGEST * 3 / 4],
+    header: Room<128, 1024>,
+    payload: Room<512, { LONGEST * 3 / 4 }>,
 }
 
-impl Default for Scratch {
+/// Room for the few bytes that are usual, and for the many that are allowed, which is cleared only where
+/// it is needed.
+struct Room<const FEW: usize, const MANY: usize> {
+    few: [u8; FEW],
+    many: Option<[u8; MANY]>,
+}
+
+impl<const FEW: usize, const MANY: usize> Default for Room<FEW, MANY> {
     fn default() -> Self {
-        Self { header: [0; 1024], payload: [0; LONGEST * 3 / 4] }
+        Self { few: [0; FEW], many: None }
+    }
+}
+
+impl<const FEW: usize, const MANY: usize> Room<FEW, MANY> {
+    /// As [`unbase64url`].
+    fn decode(&mut self, text: &[u8]) -> Option<&[u8]> {
+        if text.len().div_ceil(4) * 3 <= FEW {
+            unbase64url(text, &mut self.few)
+        } else {
+            unbase64url(text, self.many.get_or_insert([0; MANY]))
+        }
     }
 }
 
@@ -189,14 +208,19 @@ fn verify_signature<'r, 's>(
     };
 
     let Scratch { header: header_room, payload: payload_room } = scratch;
-    let header = unbase64url(header, header_room).ok_or(Flaw::Malformed)?;
-    let header = jws::parse_header(header).map_err(|_| Flaw::Header)?;
-    let algorithm = Algorithm::parse(&header.algorithm).ok_or(Flaw::Algorithm)?;
-    // An RSA signature of 8192 bits is the longest that any key of ours makes.
-    let mut signature_room = [0; 1024];
-    let signature = unbase64url(signature, &mut signature_room).ok_or(Flaw::Malformed)?;
+    let foreign;
+    let (algorithm, key_id) = if let Some((algorithm, key_id)) = ring.read_own_header(header) {
+        (algorithm, Some(key_id))
+    } else {
+        let header = header_room.decode(header).ok_or(Flaw::Malformed)?;
+        foreign = jws::parse_header(header).map_err(|_| Flaw::Header)?;
+        let algorithm = Algorithm::parse(&foreign.algorithm).ok_or(Flaw::Algorithm)?;
+        (algorithm, foreign.key_id.as_deref())
+    };
+    let mut signature_room = Room::<72, { jws::LONGEST_SIGNATURE }>::default();
+    let signature = signature_room.decode(signature).ok_or(Flaw::Malformed)?;
     let held = ring
-        .candidates(algorithm, header.key_id.as_deref())
+        .candidates(algorithm, key_id)
         .find(|held| held.key.verify_signature(message, signature))
         .ok_or(if ring.candidates(algorithm, None).next().is_some() {
             Flaw::Signature
@@ -204,7 +228,7 @@ fn verify_signature<'r, 's>(
             Flaw::Algorithm
         })?;
     // Decoded after the signature: nothing reads what nobody has signed.
-    let payload = unbase64url(payload, payload_room).ok_or(Flaw::Malformed)?;
+    let payload = payload_room.decode(payload).ok_or(Flaw::Malformed)?;
     Ok((held, payload))
 }
 
