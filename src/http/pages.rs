@@ -406,13 +406,14 @@ async fn visit(
         csrf,
         keeps_csrf,
     };
-    let reply = if let Some(reply) = turned_away(&visit, route.audience) {
+    let foreign = visit.is_post() && is_foreign(&parts.headers);
+    let reply = if let Some(reply) = turned_away(&visit, route.audience, foreign) {
         reply
-    } else if visit.is_post() && is_foreign(&parts.headers) {
-        let view = json!({ "offered": false, "fields": [] });
+    } else if foreign {
+        let view = json!({ "offered": false, "fields": [], "door": null });
         Reply::page("stale.html", view).status(StatusCode::FORBIDDEN)
     } else if visit.is_post() && !visit.csrf.fits(&sent) {
-        stale(&visit)
+        offered_again(&visit, None)
     } else {
         pages::answer(&mut visit).await?
     };
@@ -420,8 +421,8 @@ async fn visit(
 }
 
 /// Nobody sees a page for members without signing in, and then comes back; members may not enter the
-/// administration.
-fn turned_away(visit: &Visit<'_>, audience: Audience) -> Option<Reply> {
+/// administration. A member who has typed something while the session ended gets it back.
+fn turned_away(visit: &Visit<'_>, audience: Audience, foreign: bool) -> Option<Reply> {
     let door = match (audience, &visit.session) {
         (Audience::Anybody, _) | (Audience::SignedIn, Some(_)) => return None,
         (Audience::Staff, Some(session)) if session.account().is_staff => return None,
@@ -436,6 +437,12 @@ fn turned_away(visit: &Visit<'_>, audience: Audience) -> Option<Reply> {
             return Some(reply.status(StatusCode::FORBIDDEN));
         }
     };
+    let has_typed = visit.form.shown().iter().any(|(name, typed)| {
+        !typed.is_empty() && texts::text(visit.language, &format!("field.{name}")).is_some()
+    });
+    if has_typed && !foreign && audience == Audience::SignedIn {
+        return Some(offered_again(visit, Some(&door)));
+    }
     // Where a form was sent to may answer POST alone; its page is what to come back to.
     Some(Reply::redirect(format!("{door}?next={}", quoted(visit.path))))
 }
@@ -471,7 +478,8 @@ pub fn is_foreign(headers: &HeaderMap) -> bool {
 }
 
 /// The form once more, with all that was typed but passwords, which are asked for again.
-fn stale(visit: &Visit<'_>) -> Reply {
+/// `door`: where to sign in first.
+fn offered_again(visit: &Visit<'_>, door: Option<&str>) -> Reply {
     let shown = visit.form.shown();
     let fields: Vec<Value> = visit
         .form
@@ -488,7 +496,7 @@ fn stale(visit: &Visit<'_>) -> Reply {
             })
         })
         .collect();
-    Reply::page("stale.html", json!({ "offered": true, "fields": fields }))
+    Reply::page("stale.html", json!({ "offered": true, "fields": fields, "door": door }))
         .status(StatusCode::FORBIDDEN)
 }
 

@@ -278,7 +278,7 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
     });
     vec![
         ("message.html", json!({ "title": "", "text": "", "action": null })),
-        ("stale.html", json!({ "fields": [], "offered": true })),
+        ("stale.html", json!({ "fields": [], "offered": true, "door": "/" })),
         ("sign_in.html", with(json!({ "next": "", "administration": false, "by_email": false }))),
         ("sign_out.html", json!({})),
         (

@@ -382,6 +382,28 @@ class Members(PageCase):
         page.get_by_role("button", name="Send again").click()
         self.assertTrue(page.locator("code.code").inner_text().startswith("avn_"))
 
+    def test_what_was_typed_outlives_the_session(self):
+        self.stack.add_user("idler", PASSWORD)
+        page = self.visitor()
+        self.sign_in(page, "idler")
+        page.get_by_label("First name").fill("Ilmari")
+        page.context.clear_cookies(name="sessionid")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("You were signed out meanwhile").wait_for()
+        self.examine(page, "signed-out-meanwhile")
+        with page.context.expect_page() as opened:
+            page.get_by_role("link", name="Sign in, in a new tab").click()
+        tab = opened.value
+        tab.get_by_label("User name").fill("idler")
+        tab.get_by_label("Password").fill(PASSWORD)
+        tab.get_by_role("button", name="Sign in").click()
+        tab.wait_for_url("**/accounts/")
+        page.get_by_role("button", name="Send again").click()
+        page.get_by_role("heading", name="Please send the form once more").wait_for()
+        page.get_by_role("button", name="Send again").click()
+        page.get_by_text("Your profile was saved.").wait_for()
+        self.assertEqual(page.get_by_label("First name").input_value(), "Ilmari")
+
     def test_another_language(self):
         page = self.visitor(locale="sv-FI")
         page.goto("/accounts/login/")

@@ -25,6 +25,7 @@ on_both_engines! {
     guessing_is_told_when_to_try_again
     who_signs_in_with_an_address_is_told_of_addresses
     every_form_is_offered_again_when_it_is_stale
+    what_was_typed_outlives_the_session
 }
 
 async fn a_session_gives_tokens_until_it_is_signed_out(engine: Engine) {
@@ -440,4 +441,40 @@ async fn every_form_is_offered_again_when_it_is_stale(engine: Engine) {
     browser.send_bare("/accounts/", &fields).await;
     let answer = browser.send("/accounts/", &fields[..2]).await;
     assert_eq!(answer.header("location"), "/accounts/?saved");
+}
+
+async fn what_was_typed_outlives_the_session(engine: Engine) {
+    let service = TestService::with(engine, &[("sessions.idle", "10m")]).await;
+    service.account("aino").await;
+    let mut browser = Browser::new(&service);
+    browser.sign_in("aino").await;
+    browser.get("/accounts/").await;
+    service.pass(601);
+    let fields = [("first_name", "Väinö"), ("last_name", "x"), ("current_password", "secret-1")];
+    let answer = browser.send("/accounts/", &fields).await;
+    assert_eq!(answer.status, 403);
+    let text = answer.text();
+    assert!(text.contains("You were signed out meanwhile"), "{text}");
+    assert!(
+        text.contains("href=\"/accounts/login/\"") && text.contains("value=\"Väinö\""),
+        "{text}"
+    );
+    assert!(!text.contains("secret-1"), "{text}");
+    // In another tab; then what is still open is sent twice: its secret is of the session before.
+    let old = fields[..2].iter().copied().chain([("csrfmiddlewaretoken", "of before")]);
+    let old: Vec<_> = old.collect();
+    browser.sign_in("aino").await;
+    assert_eq!(browser.send_bare("/accounts/", &old).await.status, 403);
+    let answer = browser.send("/accounts/", &fields[..2]).await;
+    assert_eq!(answer.header("location"), "/accounts/?saved");
+    // Of a button alone, or of what another site sends, nothing is offered.
+    service.pass(601);
+    let answer = browser.send("/accounts/devices/", &[("end", "others")]).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "/accounts/login/?next=/accounts/devices/")
+    );
+    let mut foreign = Browser::new(&service).header("Sec-Fetch-Site", "cross-site");
+    let answer = foreign.send("/accounts/", &[("first_name", "Evil")]).await;
+    assert_eq!(answer.status, 302);
 }
