@@ -77,6 +77,21 @@ fn they_are_registered_shown_changed_and_deleted() {
             1,
             "the old one has an end: {ends:?}"
         );
+        let edit = |arguments: &[&str]| {
+            program.run(&[&["client", "edit", "reports"], arguments].concat()).good();
+            program.run(&["client", "show", "reports", "--json"]).json()
+        };
+        let kept = shown["account"].clone();
+        let shown = edit(&["--scope", "a", "--scope", "b"]);
+        assert_eq!((&shown["scope"], &shown["account"]), (&json!("a b"), &kept));
+        assert_eq!(shown["grant_types"], json!(["client_credentials"]), "what is not named stays");
+        let shown =
+            edit(&["--no-account", "--name", "Again", "--grant", "refresh_token", "--scope", ""]);
+        assert_eq!((&shown["name"], &shown["account"]), (&json!("Again"), &json!(null)));
+        assert_eq!(
+            (&shown["grant_types"], &shown["scope"]),
+            (&json!(["refresh_token"]), &json!(""))
+        );
         program.run(&["client", "disable", "reports"]).good();
         assert!(program.run(&["client", "list"]).good().contains("reports                  off "));
         assert!(!program.run(&["client", "show", "reports"]).good().contains(&second));
@@ -92,7 +107,16 @@ fn they_are_registered_shown_changed_and_deleted() {
             };
             assert!(!program.run(arguments).good().contains(&shop), "a secret is shown once");
         }
-        let whats = ["deleted", "on", "off", "another secret", "registered", "registered"];
+        let whats = [
+            "deleted",
+            "on",
+            "off",
+            "edited",
+            "edited",
+            "another secret",
+            "registered",
+            "registered",
+        ];
         let told = events(&program);
         assert_eq!(told.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>(), whats);
         assert_eq!((told[0].0.as_str(), told[1].0.as_str()), ("client_deleted", "client_changed"));
@@ -111,6 +135,7 @@ fn what_cannot_be_is_one_clear_line() {
     run(&["create", "x", "--grant", "password"]).refused(64, "neither client_credentials nor");
     run(&["create", "x", "--scope", "a\"b"]).refused(64, "scopes are words of ASCII");
     run(&["create", "x", "--account", "nobody"]).refused(1, "there is no account nobody");
+    run(&["edit", "nobody", "--name", "x"]).refused(1, "there is no client nobody");
     for verb in ["show", "rotate", "disable", "enable", "delete"] {
         run(&[verb, "nobody"])
             .refused(1, "there is no client nobody; `avain client list` lists them");

@@ -62,7 +62,7 @@ async fn asked(
         }
     }
     let names = Event::ALL.iter().map(|event| event.as_str());
-    let options = names.map(|name| (name, visit.say(&format!("event.{name}"))));
+    let options = names.map(|name| (name, told(visit, name)));
     let any = ("", visit.say("administration.audit.any"));
     let options: Vec<_> = std::iter::once(any).chain(options).collect();
     let event = shown.chosen(visit, "event", "administration.audit.event", &options);
@@ -87,10 +87,16 @@ async fn asked(
     Ok(wrong.is_fine().then_some(search))
 }
 
+/// An event in words: as its account's owner reads it, where that does not say "you".
+fn told(visit: &Visit<'_>, event: &str) -> String {
+    let own = visit.say(&format!("administration.event.{event}"));
+    if own.is_empty() { visit.say(&format!("event.{event}")) } else { own }
+}
+
 fn row(visit: &Visit<'_>, entry: &Entry) -> Vec<Value> {
     // A newer program may know more events, and write them beside this one.
     let event = match Event::parse(&entry.event) {
-        Some(known) => visit.say(&format!("event.{}", known.as_str())),
+        Some(known) => told(visit, known.as_str()),
         None => entry.event.clone(),
     };
     let username = entry.username.as_deref().unwrap_or_default();

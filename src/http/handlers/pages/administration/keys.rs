@@ -8,10 +8,10 @@ use crate::flow::keys::KeysError;
 use crate::flow::{Error, Fault};
 use crate::http::pages::{Reply, Visit};
 use crate::page::form::Form;
-use crate::store::signing_keys::{KeyState, Purpose};
+use crate::store::signing_keys::KeyState;
 use crate::token::key::KeyId;
 
-/// The list, with what is done to a key in an emergency.
+/// The list, with forms to sign with another key, and to kill one in an emergency.
 pub(super) async fn keys(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     if !visit.is_post() {
         return shown(visit, Form::default()).await;
@@ -25,7 +25,11 @@ pub(super) async fn keys(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         let random = Arc::clone(&context.random);
         (room.rotate(&random, algorithm).await.map(drop), "rotated")
     } else {
-        let Some(id) = KeyId::parse(&form.text("kill")) else { return Ok(visit.not_found()) };
+        // One click too many must not sign everybody out: the id is typed.
+        let Some(id) = KeyId::parse(&form.text("key_id")) else {
+            form.refuse("key_id", visit.say("administration.signing.which"));
+            return shown(visit, form).await;
+        };
         (room.kill(&id, algorithm).await.map(drop), "killed")
     };
     match outcome {
@@ -39,17 +43,17 @@ pub(super) async fn keys(visit: &mut Visit<'_>) -> Result<Reply, Error> {
 }
 
 async fn shown(visit: &Visit<'_>, form: Form) -> Result<Reply, Error> {
-    let columns = ["id", "purpose", "algorithm", "state", "made", "plan", "do"];
+    let columns = ["id", "purpose", "algorithm", "state", "made", "plan"];
     let mut shown = List::new(visit, "administration.signing.title", &columns);
     shown.form(form);
     let is_superuser = steward(visit)?.is_superuser();
     if is_superuser {
         shown.ask(visit, "rotate", None);
+        shown.ask(visit, "kill", Some("key_id"));
     }
     for key in visit.context().key_room().list().await.map_err(fault)? {
         let mut tags = vec![key.state.as_str()];
         tags.extend(key.imported_at.map(|_| "imported"));
-        let kills = is_superuser && key.purpose == Purpose::Token && key.state != KeyState::Retired;
         shown.table.row(vec![
             list::code(&key.id),
             list::text(key.purpose.as_str()),
@@ -61,11 +65,6 @@ async fn shown(visit: &Visit<'_>, form: Form) -> Result<Reply, Error> {
                 KeyState::Verifying => key.retires_at,
                 KeyState::Signing | KeyState::Retired => None,
             }),
-            if kills {
-                list::button(visit, "kill", &key.id, "kill", &key.id)
-            } else {
-                list::text("")
-            },
         ]);
     }
     Ok(shown.reply(visit, "keys"))
