@@ -185,10 +185,14 @@ fn a_stale_gate_asks_for_every_request() {
     });
 }
 
+fn server_of(cluster: &Cluster) -> SocketAddr {
+    let server = cluster.told("url").split_once('@').expect("a URL with a password").1;
+    server.split('/').next().and_then(|at| at.parse().ok()).expect("an address")
+}
+
 /// A service that reaches its database through a proxy.
 async fn behind_a_proxy(cluster: &Cluster, outage_reading: &str) -> (TestService, Proxy, Client) {
-    let server = cluster.told("url").split_once('@').expect("a URL with a password").1;
-    let server: SocketAddr = server.split('/').next().and_then(|at| at.parse().ok()).expect("one");
+    let server = server_of(cluster);
     let proxy = Proxy::to(server).await;
     let direct = Database::fresh_on(cluster).await;
     let beside = connect(&direct.url).await;
@@ -270,6 +274,46 @@ fn cut_off(way: Way) {
         assert_eq!(gate(&service, "POST", &known.bearer).await, answer(204, ""));
         assert_eq!(gate(&service, "POST", &unknown).await, answer(204, ""));
         until("it listens again", async || is_listening(&service)).await;
+    });
+}
+
+/// Two hosts in the URL, and the way to the first is cut: everything goes on by the second, nothing that was
+/// revoked passes meanwhile, and what is changed from then on is heard of.
+#[test]
+fn the_second_host_takes_over() {
+    block_on(async {
+        let server = server_of(&CLUSTER);
+        let (first, second) = (Proxy::to(server).await, Proxy::to(server).await);
+        let direct = Database::fresh_on(&CLUSTER).await;
+        let beside = connect(&direct.url).await;
+        let hosts = format!("{},{}", first.address, second.address);
+        let url = direct.url.replace(&server.to_string(), &hosts);
+        let database = Database::at(format!("{url}?target_session_attrs=read-write"));
+        let settings = [("database.connect_timeout", "500ms"), ("gate.misses", "1000000")];
+        let service = TestService::on(database, &settings, START).await;
+        until("it listens", async || is_listening(&service)).await;
+        let bystander = met(&service, "bystander").await;
+        let revoked = met(&service, "revoked").await;
+        let later = met(&service, "later").await;
+
+        first.set(Way::Cut);
+        let cut = Instant::now();
+        revoke(&beside, &revoked, true).await;
+        until("it is refused", async || {
+            matches!(gate(&service, "POST", &revoked.bearer).await.0, 401 | 503)
+        })
+        .await;
+        let refused = cut.elapsed();
+        until("the second host is asked", async || {
+            mode(&service) == Mode::Live && is_listening(&service)
+        })
+        .await;
+        println!("refused after {refused:?}, live again after {:?}", cut.elapsed());
+        assert_eq!(gate(&service, "POST", &revoked.bearer).await, answer(401, ""));
+        assert_eq!(gate(&service, "POST", &bystander.bearer).await, answer(204, ""));
+        service.sign_in("bystander").await;
+        revoke(&beside, &later, true).await;
+        service.refuses_soon(&later.key).await;
     });
 }
 
