@@ -14,7 +14,9 @@ use crate::flow::administer;
 use crate::gate::decide::{Question, Verdict};
 use crate::gate::path::{self, Path};
 use crate::gate::policies::Served;
-use crate::gate::policy::{Caller, Found, Host, Methods, Mismatch, Requirement, Rule, Unmet};
+use crate::gate::policy::{
+    Caller, Found, Host, Methods, Mismatch, Requirement, Rule, Unmet, has_small_letters,
+};
 use crate::http::handlers::gate;
 use crate::settings::Settings;
 
@@ -258,6 +260,10 @@ impl Report<'_> {
     }
 
     fn rules(&self, path: &Path<'_>) -> Vec<String> {
+        if has_small_letters(judged_by(self.question)) {
+            let why = "method   in small letters, which some servers read as capitals: denied before any rule is asked";
+            return vec![why.to_owned()];
+        }
         let (policy, method) = (&self.served.policy, Methods::of(judged_by(self.question)));
         let mut lines = Vec::new();
         for rule in policy.rules() {

@@ -23,6 +23,7 @@ pub struct Key {
     terms: Terms,
     scope: Option<HeaderValue>,
     usage: Arc<Usage>,
+    size: usize,
 }
 
 /// What a key has used on this instance.
@@ -57,7 +58,14 @@ impl Key {
         // A list of scopes is printable ASCII and bounded.
         let scope =
             (!names.is_empty()).then(|| HeaderValue::from_maybe_shared(names).ok()).flatten();
-        Self { terms, scope, usage }
+        let size = 32 * (terms.scopes.to_string().len() + terms.networks.to_string().len());
+        Self { terms, scope, usage, size }
+    }
+
+    /// About how many bytes its terms take at the most: of scopes, every second character may begin a segment
+    /// of a path.
+    pub(super) const fn size(&self) -> usize {
+        self.size
     }
 
     /// When it ends, Unix seconds.

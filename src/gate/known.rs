@@ -124,14 +124,15 @@ pub struct Memory {
 /// About how many bytes a remembered credential takes, its share of an account included.
 const BYTES_PER_CREDENTIAL: usize = 512;
 
-/// What a remembered credential takes: more, where it has scopes.
+/// What a remembered credential takes: more, where it has scopes or terms.
 #[derive(Clone)]
 struct Weight;
 
 impl Weighter<Fingerprint, Known> for Weight {
     fn weight(&self, _: &Fingerprint, known: &Known) -> u64 {
         let scope = known.scope.as_ref().map_or(0, HeaderValue::len);
-        u64::try_from(BYTES_PER_CREDENTIAL + scope).unwrap_or(u64::MAX)
+        let terms = known.key.as_ref().map_or(0, |key| key.size());
+        u64::try_from(BYTES_PER_CREDENTIAL + scope + terms).unwrap_or(u64::MAX)
     }
 }
 

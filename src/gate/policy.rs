@@ -417,9 +417,13 @@ impl Policy {
     }
 
     /// What is asked for a request, in every view of its path the same. Where two views would meet
-    /// different rules it is denied to everybody: such a path is a way around one of them.
+    /// different rules it is denied to everybody: such a path is a way around one of them. So is a method in
+    /// small letters, which some servers take for the one in capitals (RFC 9110 9.1 tells them apart).
     #[must_use]
     pub fn requirement(&self, method: &[u8], host: &[u8], path: &Path<'_>) -> &Requirement {
+        if has_small_letters(method) {
+            return &Requirement::Deny;
+        }
         let method = Methods::of(method);
         let asked = self.requirement_of(method, host, path.decoded);
         let same =
@@ -463,6 +467,12 @@ impl Policy {
             !name.is_empty() && rest.contains(name)
         })
     }
+}
+
+/// Whether a method is one that some servers take for another.
+#[must_use]
+pub fn has_small_letters(method: &[u8]) -> bool {
+    method.iter().any(u8::is_ascii_lowercase)
 }
 
 #[cfg(test)]

@@ -139,6 +139,23 @@ class Caddy(GatewayCase):
         self.assertEqual(reply.status, 200, reply.body)
         self.assertTrue(reply.json()["access"])
 
+    def test_avain_learns_where_clients_are(self):
+        bearer = ("Authorization", "Bearer " + self.access)
+        for network, status in (("127.0.0.0/8", 200), ("192.0.2.0/24", 403)):
+            with self.part(network=network):
+                body = json.dumps({"name": network, "networks": network}).encode()
+                made = self.send("POST", "/auth/keys", [bearer, ("Content-Type", "application/json")], body)
+                self.assertEqual(made.status, 201, made.body)
+                made_up = ("X-Real-IP", "192.0.2.7")
+                reply = self.send("GET", HOBBIES, [("Authorization", "Token " + made.json()["key"]), made_up])
+                self.assertEqual(reply.status, status, reply.body)
+        with self.part(what="signing in"):
+            self.send("POST", "/auth/token/", [("Content-Type", "application/json"), ("X-Real-IP", "192.0.2.7")],
+                      b'{"username":"mia","password":"wrong"}')
+            told = self.stack.cli("audit", "--json")
+            self.assertIn('"127.0.0.1"', told)
+            self.assertNotIn("192.0.2.7", told)
+
     def test_the_doctor_finds_nothing(self):
         key = Path(self.directory) / "credential"
         key.write_text("Token " + self.key)

@@ -196,6 +196,7 @@ fn a_verdict_is_explained_rule_by_rule() {
         (vec!["GET", "/sysadmin/"], 2, "no protected root (gate.roots) holds it"),
         (vec!["GET", "/api/%76%31/events/"], 2, "its views meet different rules: denied"),
         (vec!["GET", "/api//v1/"], 2, "denied before any rule is asked"),
+        (vec!["get", "/api/v1/"], 2, "in small letters"),
         (vec!["GET", "/mobile-api/x", "--policy", "open"], 0, "policy   open"),
         (
             vec!["OPTIONS", "/api/v1/events/", "--announces", "POST"],

@@ -123,6 +123,8 @@ fn what_no_rule_names_is_denied_and_views_must_agree() {
         let credential = bearer(aino.get(), &json!({ "scope": "hobbies:write" }));
         for (method, uri, status) in [
             ("GET", "/api/v1/events/", 204),
+            ("get", "/api/v1/events/", 403),
+            ("GEt", "/api/v1/events/", 403),
             ("GET", "/api/v2/events/", 403),
             ("GET", "/mobile-api/v1/events/", 403),
             ("GET", "/api/%76%31/events/", 403),
@@ -194,6 +196,7 @@ fn a_preflight_passes_only_if_it_is_one() {
             ("OPTIONS", vec![origin], "/api/v1/", 401),
             ("OPTIONS", vec![announced("POST")], "/api/v1/", 401),
             ("OPTIONS", vec![], "/api/v1/", 401),
+            ("options", vec![], "/api/v1/", 403),
             ("POST", vec![origin, announced("POST")], "/api/v1/", 401),
             (
                 "OPTIONS",
