@@ -14,7 +14,7 @@ help:
 	@echo 'make stop      end what make run started'
 	@echo 'make test      everything: formatting, lints, tests on both stores, the gateway, the contract'
 	@echo 'make contract  replay the recorded answers of the real stacks  [CONTRACT=folder] [SYSTEM=name] [DATABASE=postgresql]'
-	@echo 'make bench     the gate against a bare server and gunicorn; whether sign-ins and resets tell who exists; a crowd that signs in  [QUICK=1]'
+	@echo 'make bench     the gate against a bare server and gunicorn; whether sign-ins and resets tell who exists; a crowd that signs in; a million accounts listed  [QUICK=1]'
 	@echo 'make soak      the tests that take long'
 	@echo 'make build     the binary: target/$(PROFILE)/avain'
 	@echo 'make lint      formatting, clippy, documentation; cargo-deny where it is installed'

@@ -51,6 +51,19 @@ pub enum Turn<P> {
     Before(P),
 }
 
+impl Turn<Place> {
+    /// Where to begin among what begins so: beside which text and id, and whether backwards. `None` where
+    /// that is no text that a column can hold: PostgreSQL has no NUL in texts.
+    pub(super) fn start<'t>(&'t self, beginning: &'t str) -> Option<(&'t str, i32, bool)> {
+        let start = match self {
+            Self::First => (beginning, i32::MIN, false),
+            Self::After(place) => (place.text.as_str(), place.id, false),
+            Self::Before(place) => (place.text.as_str(), place.id, true),
+        };
+        (!beginning.contains('\0') && !start.0.contains('\0')).then_some(start)
+    }
+}
+
 /// No text but the empty one comes before this one.
 const FIRST: &str = "\u{1}";
 /// No text that a column can hold comes after this one.
@@ -69,15 +82,7 @@ pub async fn page(
         Order::Email if beginning.is_empty() => FIRST,
         _ => beginning.as_str(),
     };
-    let (text, id, is_backwards) = match turn {
-        Turn::First => (beginning, i32::MIN, false),
-        Turn::After(place) => (place.text.as_str(), place.id, false),
-        Turn::Before(place) => (place.text.as_str(), place.id, true),
-    };
-    // PostgreSQL has no NUL in texts: nothing begins so.
-    if beginning.contains('\0') || text.contains('\0') {
-        return Ok(Vec::new());
-    }
+    let Some((text, id, is_backwards)) = turn.start(beginning) else { return Ok(Vec::new()) };
     let params = [
         beginning.into(),
         end.into(),

@@ -85,14 +85,7 @@ pub async fn page(
             }
         };
     }
-    let (text, id, is_backwards) = match turn {
-        Turn::First => (beginning, i32::MIN, false),
-        Turn::After(place) => (place.text.as_str(), place.id, false),
-        Turn::Before(place) => (place.text.as_str(), place.id, true),
-    };
-    if beginning.contains('\0') || text.contains('\0') {
-        return Ok(Vec::new());
-    }
+    let Some((text, id, is_backwards)) = turn.start(beginning) else { return Ok(Vec::new()) };
     let end = format!("{beginning}{}", account_pages::LAST);
     let params = [beginning.into(), end.into(), text.into(), id.into(), most.into()];
     let rows = if is_backwards {

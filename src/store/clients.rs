@@ -4,21 +4,14 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::store::changes::{self, Change};
-use crate::store::{Row, Store, StoreError, Tx};
+use crate::store::{Row, Store, StoreError, Tx, Value};
 use crate::token::claims::FamilyId;
 use crate::token::client::{Client, ClientId, ClientScopes, Grant, KnownSecret};
 
 /// Part of a transaction: keeps a client with its first secret. `false` where there is one with its id.
 pub async fn create_in(tx: &mut Tx, client: &Client) -> Result<bool, StoreError> {
-    let grants: Vec<&str> = client.grants.iter().map(|grant| grant.as_str()).collect();
-    let params = [
-        client.id.as_str().into(),
-        client.name.as_str().into(),
-        client.scopes.to_string().into(),
-        grants.join(" ").into(),
-        client.account.map(AccountId::get).into(),
-        client.created_at.seconds().into(),
-    ];
+    let [id, name, scopes, grants, account] = described(client);
+    let params = [id, name, scopes, grants, account, client.created_at.seconds().into()];
     if tx.run("clients.create", &params).await?.is_empty() {
         return Ok(false);
     }
@@ -26,6 +19,18 @@ pub async fn create_in(tx: &mut Tx, client: &Client) -> Result<bool, StoreError>
         add_secret(tx, &client.id, secret).await?;
     }
     Ok(true)
+}
+
+/// What is said about a client, as columns.
+fn described(client: &Client) -> [Value; 5] {
+    let grants: Vec<&str> = client.grants.iter().map(|grant| grant.as_str()).collect();
+    [
+        client.id.as_str().into(),
+        client.name.as_str().into(),
+        client.scopes.to_string().into(),
+        grants.join(" ").into(),
+        client.account.map(AccountId::get).into(),
+    ]
 }
 
 async fn add_secret(
@@ -132,15 +137,7 @@ pub async fn edit_in(
     if ends_tokens {
         end_tokens(tx, &client.id, account, now).await?;
     }
-    let grants: Vec<&str> = client.grants.iter().map(|grant| grant.as_str()).collect();
-    let params = [
-        client.id.as_str().into(),
-        client.name.as_str().into(),
-        client.scopes.to_string().into(),
-        grants.join(" ").into(),
-        client.account.map(AccountId::get).into(),
-    ];
-    tx.run("clients.edit", &params).await?;
+    tx.run("clients.edit", &described(client)).await?;
     Ok(true)
 }
 

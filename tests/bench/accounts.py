@@ -14,6 +14,7 @@ import contextlib
 import http.client
 import os
 import re
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def measure(engine, count, calls):
         cluster = ends.enter_context(Postgres()) if engine == "postgres" else None
         settings = dict(SETTINGS)
         if cluster:
-            settings["database.url"] = cluster.create_database("accounts")
+            settings |= {"database.url": cluster.create_database("accounts"), "keys.master": secrets.token_hex(32)}
 
         def accounts(stack):
             stack.add_user("boss", PASSWORD, "--staff")
