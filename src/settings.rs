@@ -331,9 +331,9 @@ group! {
         known_for: Duration = "30d";
         /// Password resets for one mail address in an hour. 0: no limit.
         resets_per_hour: u32 = "4";
-        /// Activation mails sent again to one mail address in an hour. 0: no limit.
+        /// Activation and verification mails sent again to one mail address in an hour, and accounts that move to it. 0: no limit.
         resends_per_hour: u32 = "4";
-        /// Resets and activation mails that one address asks for in an hour. 0: no limit.
+        /// Resets, activation mails and new mail addresses that one address asks for in an hour. 0: no limit.
         mail_requests_per_hour: u32 = "60";
         /// Registrations from one address in an hour. 0: no limit.
         registrations_per_hour: u32 = "60";

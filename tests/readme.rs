@@ -290,10 +290,10 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
         Endpoint::ListAccounts => ("the accounts one may see", "200; 401"),
         Endpoint::Activate => ("following the link of an activation mail", "200 or 204; 400, 403"),
         Endpoint::ResendActivation => ("another activation mail for `email`", "204; 400"),
-        Endpoint::OwnAccount => ("one's own account", "200; 401, 400"),
+        Endpoint::OwnAccount => ("one's own account", "200; 401, 400, 429"),
         Endpoint::AccountById => (
-            "an account by its id: one's own; staff see any, and change any but a superuser's",
-            "200; 401, 403, 404",
+            "an account by its id: one's own; staff see any, and change members'; superusers change any",
+            "200; 401, 403, 404, 429",
         ),
         Endpoint::SetPassword => ("another password; ends all tokens", "200 or 204; 400, 401"),
         Endpoint::ResetPassword => (
@@ -303,7 +303,7 @@ fn about(endpoint: Endpoint, rotates: bool) -> (&'static str, &'static str) {
         Endpoint::ResetPasswordConfirm => ("following that link", "200 or 204; 400"),
         Endpoint::SetUsername => ("another user name", "200 or 204; 400, 401"),
         Endpoint::SetEmail => {
-            ("another address to log in with; with `account.email_login`", "204; 400, 401")
+            ("another address to log in with; with `account.email_login`", "204; 400, 401, 429")
         }
         Endpoint::ResetEmail => (
             "a mail with a link for another address to log in with; with `account.email_login`",

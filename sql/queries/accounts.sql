@@ -61,6 +61,10 @@ UPDATE auth_user SET username = $2 WHERE id = $1 RETURNING id;
 -- name: touch_last_login
 UPDATE auth_user SET last_login = $2 WHERE id = $1;
 
+-- name: lock
+-- What must not happen to an account at the same time begins with this.
+UPDATE auth_user SET is_active = is_active WHERE id = $1 RETURNING is_active;
+
 -- name: set_active
 UPDATE auth_user SET is_active = $2 WHERE id = $1 AND is_active <> $2 RETURNING id;
 

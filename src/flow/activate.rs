@@ -1,13 +1,16 @@
-//! Activating: following the link of an activation mail, or asking for another one.
+//! Activating: following the link of an activation mail, or asking for another one. What an operator has
+//! switched off only an operator switches on.
 
 use crate::account::account::{Account, AccountId};
+use crate::base::clock::Timestamp;
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
 use crate::flow::reset_password::Matching;
 use crate::flow::{Caller, Context, Error};
 use crate::mail::message::Message;
-use crate::store::accounts;
+use crate::store::deactivations::{self, Cause, Deactivation};
+use crate::store::{StoreError, Tx, accounts, one_time_links};
 use crate::token::link::Purpose;
 
 /// Why an activation was refused.
@@ -46,10 +49,15 @@ pub async fn activate(
         return Ok(Err(NotActivated::Stale));
     }
     let mut tx = context.store.begin("activate account").await?;
+    let is_active = accounts::lock_in(&mut tx, account.id).await?;
+    let deactivation = deactivations::of_account_in(&mut tx, account.id).await?;
+    if is_active != Some(true) && !awaits_activation(&account, deactivation.as_ref()) {
+        return Ok(Err(NotActivated::BadToken));
+    }
     if !link.use_up(context, &mut tx, now).await? {
         return Ok(Err(NotActivated::Stale));
     }
-    accounts::activate_in(&mut tx, account.id, now).await?;
+    switch_on_in(&mut tx, account.id, now).await?;
     audit::event(Event::Activation, caller, now).about(&account).record(&mut tx).await?;
     if let (Some(message), Some(address)) = (notice, links::address_of(&account)) {
         links::send_notice(context, &mut tx, &account, &address, message, now).await?;
@@ -69,10 +77,61 @@ pub async fn resend(
     kind: &LinkKind<'_>,
 ) -> Result<bool, Error> {
     quota::spend(context, caller, Quota::Resend(email)).await?;
-    let found = accounts::find_by_email(&context.store, email).await?.into_iter();
-    let waiting = found.filter(|account| {
-        matching.admits(&account.email, email) && !account.is_active && account.password.is_usable()
-    });
+    let waiting = waiting(context, email, matching).await?.into_iter();
     let addressed: Vec<_> = waiting.filter_map(links::addressed).collect();
     links::send_to_all(context, "resend activation", &addressed, kind, None).await
+}
+
+/// Accounts with this address that an activation mail could switch on.
+pub async fn waiting(
+    context: &Context,
+    email: &str,
+    matching: Matching,
+) -> Result<Vec<Account>, Error> {
+    let mut found = accounts::find_by_email(&context.store, email).await?;
+    let deactivations = deactivations::by_email(&context.store, email).await?;
+    found.retain(|account| {
+        let deactivation = deactivations.iter().find(|known| known.account == account.id);
+        matching.admits(&account.email, email)
+            && !account.is_active
+            && account.password.is_usable()
+            && awaits_activation(account, deactivation)
+    });
+    Ok(found)
+}
+
+/// Whether an account that is switched off waits for its owner to follow a link. One that we know nothing of
+/// and that somebody has signed in to was switched off by others, as Django's admin does.
+pub(super) fn awaits_activation(account: &Account, deactivation: Option<&Deactivation>) -> bool {
+    let signed_in_after = |moment: i64| account.last_login.is_some_and(|at| at.seconds() > moment);
+    match deactivation {
+        Some(known) if known.cause == Cause::Administration => false,
+        Some(known) => !signed_in_after(known.at.seconds()),
+        None => account.last_login.is_none(),
+    }
+}
+
+/// Part of a transaction: switches an account on. Gives whether it was off.
+pub(super) async fn switch_on_in(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    deactivations::forget_in(tx, account).await?;
+    accounts::set_active_in(tx, account, true, now).await
+}
+
+/// Part of a transaction: switches an account off, and leaves its owner no link to switch it on with. Gives
+/// whether that changed anything: an account that waited to be activated was off and waits no more.
+pub(super) async fn switch_off_in(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if accounts::lock_in(tx, account).await?.is_none() {
+        return Ok(false);
+    }
+    one_time_links::end_of_account(tx, account, Purpose::Activation, now).await?;
+    let is_news = deactivations::note_in(tx, account, Cause::Administration, now).await?;
+    Ok(accounts::set_active_in(tx, account, false, now).await? || is_news)
 }

@@ -11,7 +11,7 @@ use crate::account::username::Username;
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::flow::audit::{self, Event};
-use crate::flow::{Caller, profile};
+use crate::flow::{Caller, activate, profile};
 use crate::store::accounts::Owner;
 use crate::store::accounts::{self, Edit, NewAccount};
 use crate::store::refresh_families::EndReason;
@@ -243,7 +243,8 @@ pub async fn set_password(
     Ok(tx.commit().await?)
 }
 
-/// Switches an account on, or off; off ends all its families. Gives whether that changed anything.
+/// Switches an account on, or off; off ends all its families, and no link of its owner's switches it on. Gives
+/// whether that changed anything.
 pub async fn set_active(
     store: &Store,
     caller: &Caller,
@@ -252,7 +253,11 @@ pub async fn set_active(
     now: Timestamp,
 ) -> Result<bool, AdministrationError> {
     let mut tx = store.begin("set active").await?;
-    let changed = accounts::set_active_in(&mut tx, account, active, now).await?;
+    let changed = if active {
+        activate::switch_on_in(&mut tx, account, now).await?
+    } else {
+        activate::switch_off_in(&mut tx, account, now).await?
+    };
     if changed {
         let event = if active { Event::Activation } else { Event::Deactivation };
         audit::event(event, caller, now).about_id(account).record(&mut tx).await?;

@@ -6,10 +6,11 @@ use crate::account::email::EmailAddress;
 use crate::base::clock::Timestamp;
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, GoodLink, LinkKind, Presented};
-use crate::flow::{Caller, Context, Error, emails};
+use crate::flow::quota::{self, Quota};
+use crate::flow::{Caller, Context, Error, activate, emails};
 use crate::mail::message::Message;
-use crate::store::accounts;
-use crate::store::{StoreError, Tx};
+use crate::store::deactivations::{self, Cause};
+use crate::store::{StoreError, Tx, accounts};
 use crate::token::link::Purpose;
 
 /// What a change of address entails.
@@ -66,11 +67,33 @@ pub(super) async fn change_in(
     }
     address.clone_into(&mut account.email);
     if let (EmailChange::Reactivate(kind), Some(new)) = (how, new) {
-        accounts::deactivate_in(tx, account.id, now).await?;
-        account.is_active = false;
-        links::send_link(context, tx, account, new, kind, now).await?;
+        reactivate(context, tx, account, new, kind, now).await?;
     }
     Ok(Ok(()))
+}
+
+/// Part of a transaction: switches an account off until the link to its new address is followed. One that
+/// an operator has switched off stays off, and gets no link.
+async fn reactivate(
+    context: &Context,
+    tx: &mut Tx,
+    account: &mut Account,
+    new: &EmailAddress,
+    kind: &LinkKind<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    account.is_active = accounts::lock_in(tx, account.id).await? == Some(true);
+    if account.is_active {
+        deactivations::note_in(tx, account.id, Cause::Address, now).await?;
+        accounts::deactivate_in(tx, account.id, now).await?;
+        account.is_active = false;
+    } else {
+        let deactivation = deactivations::of_account_in(tx, account.id).await?;
+        if !activate::awaits_activation(account, deactivation.as_ref()) {
+            return Ok(());
+        }
+    }
+    links::send_link(context, tx, account, new, kind, now).await
 }
 
 /// Gives an account another address to sign in with, on the word of its owner or by a link to the present
@@ -84,6 +107,7 @@ pub async fn change(
     link: Option<&GoodLink>,
     notice: bool,
 ) -> Result<Result<(), NotMoved>, Error> {
+    quota::spend(context, caller, Quota::Resend(new.as_str())).await?;
     let now = context.now();
     let mut account = account.clone();
     let mut tx = context.store.begin("change address").await?;

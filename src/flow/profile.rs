@@ -8,7 +8,8 @@ use crate::base::random::Random;
 use crate::base::secret::Secret;
 use crate::flow::audit::{self, Event};
 use crate::flow::change_email::{self, EmailChange, NotMoved};
-use crate::flow::{Caller, Context, Error, change_password, personal_keys};
+use crate::flow::quota::{self, Quota};
+use crate::flow::{Caller, Context, Error, acting, activate, change_password, personal_keys};
 use crate::store::accounts::{self, Edit, Owner};
 use crate::store::refresh_families::EndReason;
 use crate::store::{StoreError, Tx};
@@ -40,6 +41,11 @@ pub async fn edit(
     if let Some(last_name) = changes.last_name {
         changed.last_name = last_name;
     }
+    let new_email =
+        changes.email.filter(|new| new.as_ref().map_or("", EmailAddress::as_str) != account.email);
+    if let Some(Some(new)) = &new_email {
+        quota::spend(context, caller, Quota::Resend(new.as_str())).await?;
+    }
     let mut tx = context.store.begin("edit own account").await?;
     let edit = Edit {
         email: account.email.clone(),
@@ -48,8 +54,6 @@ pub async fn edit(
         flags: None,
     };
     accounts::edit_in(&mut tx, account.id, &edit, now).await?;
-    let new_email =
-        changes.email.filter(|new| new.as_ref().map_or("", EmailAddress::as_str) != account.email);
     if let Some(new) = new_email {
         let new = new.as_ref();
         let done =
@@ -80,12 +84,12 @@ pub async fn delete(
     Ok(true)
 }
 
-/// Whether somebody may change or delete the account of somebody else: staff may, but only a superuser a
-/// superuser's. djoser 2.x asks for `is_staff` alone, so that staff could move a superuser's mail address and
-/// have the password reset.
+/// Whether somebody may change or delete the account of somebody else: staff may a member's, superusers
+/// everybody's, as in the administration. djoser 2.x asks for `is_staff` alone, so that staff could move the
+/// mail address of somebody who may more, or as much, and have the password reset.
 #[must_use]
-pub const fn may_change(actor: &Account, other: &Account) -> bool {
-    actor.is_staff && (actor.is_superuser || !other.is_superuser)
+pub fn may_change(actor: &Account, other: &Account) -> bool {
+    actor.is_staff && (actor.is_superuser || acting::power(other) < acting::power(actor))
 }
 
 /// Deletes an account, or, where Django owns it, leaves nothing of it that opens anything.
@@ -109,7 +113,7 @@ pub(super) async fn delete_in(
         Owner::Avain => accounts::delete_in(tx, account, now).await,
         Owner::Django => {
             let unusable = StoredPassword::unusable(random);
-            accounts::set_active_in(tx, account, false, now).await?;
+            activate::switch_off_in(tx, account, now).await?;
             let reason = EndReason::Deactivation;
             accounts::set_password_in(tx, account, &unusable, reason, now).await?;
             personal_keys::revoke_all_in(tx, account, now).await.map(drop)

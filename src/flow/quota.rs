@@ -10,7 +10,7 @@ use crate::store::attempts::{self, Charge};
 pub enum Quota<'a> {
     /// A password reset (or a forgotten user name) for this mail address.
     Reset(&'a str),
-    /// The activation mail once more, for this mail address.
+    /// Another mail with a link to this mail address, or an account that moves to it.
     Resend(&'a str),
     /// A new account.
     Registration,

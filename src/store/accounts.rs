@@ -204,10 +204,11 @@ pub async fn set_username_in(
     changes::note(tx, Change::Account(id.get()), now).await
 }
 
-/// Part of a transaction: switches an account on.
-pub async fn activate_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
-    tx.run("accounts.set_active", &[id.get().into(), true.into()]).await?;
-    changes::note(tx, Change::Account(id.get()), now).await
+/// Part of a transaction: until it ends, no other that locks or changes this account goes on. Gives whether
+/// the account is on; `None` where there is none.
+pub async fn lock_in(tx: &mut Tx, id: AccountId) -> Result<Option<bool>, StoreError> {
+    let rows = tx.run("accounts.lock", &[id.get().into()]).await?;
+    rows.first().map(|row| row.bool("is_active")).transpose()
 }
 
 /// Part of a transaction: switches an account off and ends all its families.

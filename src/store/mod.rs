@@ -10,6 +10,7 @@ pub mod attempts;
 pub mod audit;
 pub mod changes;
 pub mod clients;
+pub mod deactivations;
 pub mod email_addresses;
 pub mod engine;
 pub mod error;

@@ -17,6 +17,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("audit", include_str!("../../sql/queries/audit.sql")),
     ("changes", include_str!("../../sql/queries/changes.sql")),
     ("clients", include_str!("../../sql/queries/clients.sql")),
+    ("deactivations", include_str!("../../sql/queries/deactivations.sql")),
     ("email_addresses", include_str!("../../sql/queries/email_addresses.sql")),
     ("facts", include_str!("../../sql/queries/facts.sql")),
     ("migrations", include_str!("../../sql/queries/migrations.sql")),

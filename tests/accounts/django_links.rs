@@ -1,7 +1,6 @@
 //! Links that Django has sent before the change-over.
 
 use avain::account::account::Account;
-use avain::flow::{Caller, administer};
 use serde_json::json;
 
 use crate::site::{Engine, Site};
@@ -62,11 +61,7 @@ async fn a_link_that_has_activated_resets_nothing(engine: Engine) {
     let settings = [("account.django_secret_keys", SECRET_KEY), ("account.activation", "on")];
     let site = Site::with(engine, &settings).await;
     let (id, _) = site.account("aino", "aino@example.org").await;
-    let store = &site.context().store;
-    let now = site.context().now();
-    administer::set_active(store, &Caller::default(), id, false, now)
-        .await
-        .expect("it is switched off");
+    site.switch_off_elsewhere(id).await;
     let account = site.stored(id).await;
     let (uid, token) = (avain::token::link::uid(id), token_of(&account));
     let body = json!({ "uid": uid, "token": token });
@@ -78,9 +73,7 @@ async fn a_link_that_has_activated_resets_nothing(engine: Engine) {
     answer.is(400, json!({ "token": ["Invalid token for given user."] }));
     assert_eq!(site.stored(id).await.password, account.password);
     // Nor does it switch the account on again.
-    administer::set_active(store, &Caller::default(), id, false, now)
-        .await
-        .expect("it is switched off");
+    site.switch_off_elsewhere(id).await;
     let body = json!({ "uid": uid, "token": token });
     assert_eq!(site.ask("POST", "/auth/users/activation/", "", &body).await.status, 400);
     assert!(!site.stored(id).await.is_active);

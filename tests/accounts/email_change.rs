@@ -11,6 +11,7 @@ on_both_engines! {
     the_link_is_of_its_account_its_purpose_and_its_time
     a_link_to_an_address_that_was_taken_meanwhile_is_refused
     an_address_of_another_account_is_refused_at_once
+    mail_to_an_address_is_not_asked_for_without_end
 }
 
 const LINK: &str = "#/email/confirm/";
@@ -99,4 +100,30 @@ async fn an_address_of_another_account_is_refused_at_once(engine: Engine) {
     let change = json!({ "email": "Old@example.org" });
     assert_eq!(site.ask("PATCH", "/auth/users/me/", &key, &change).await.status, 200);
     assert_eq!(site.stored(id).await.email, "Old@example.org");
+}
+
+/// Whoever has an account could have any address written to, link after link.
+async fn mail_to_an_address_is_not_asked_for_without_end(engine: Engine) {
+    for how in ["confirm", "immediate"] {
+        let settings = [("account.email_change", how), ("throttle.resends_per_hour", "2")];
+        let site = Site::with(engine, &settings).await;
+        let (id, key) = site.account("aino", "old@example.org").await;
+        let moved = async |method: &str, path: &str, email: &str| {
+            let answer = site.ask(method, path, &key, &json!({ "email": email })).await;
+            (answer.status, answer.json()["detail"].as_str().unwrap_or_default().to_owned())
+        };
+        for _ in 0..2 {
+            let (status, _) = moved("PATCH", "/auth/users/me/", "victim@example.org").await;
+            assert_eq!(status, 200, "{how}");
+            assert_eq!(moved("PATCH", "/auth/users/me/", "").await.0, 200, "{how}");
+        }
+        for (method, path) in [("PATCH", "/auth/users/me/"), ("PUT", "/auth/me/")] {
+            let (status, detail) = moved(method, path, "victim@example.org").await;
+            assert_eq!(status, 429, "{how}: {path}: {detail}");
+            assert!(detail.starts_with("Request was throttled."), "{how}: {path}: {detail}");
+        }
+        assert_eq!(site.stored(id).await.email, "", "{how}");
+        let (status, _) = moved("PATCH", "/auth/users/me/", "own@example.org").await;
+        assert_eq!(status, 200, "{how}: other addresses are counted by themselves");
+    }
 }

@@ -18,6 +18,7 @@ macro_rules! on_both_engines {
     };
 }
 
+mod activation;
 mod addresses;
 #[expect(dead_code, reason = "the service's tests need more of it")]
 #[path = "../service/client.rs"]

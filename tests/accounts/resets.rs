@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use avain::flow::{Caller, administer};
 use avain::store::outbox;
 use serde_json::json;
 
@@ -30,10 +29,7 @@ impl Site {
 async fn who_asks_for_nobodys_mail_leaves_nothing_behind(engine: Engine) {
     let site = Site::with(engine, &[("account.activation", "on")]).await;
     let (id, _) = site.account("off", "off@example.org").await;
-    let (store, now) = (&site.context().store, site.context().now());
-    administer::set_active(store, &Caller::default(), id, false, now)
-        .await
-        .expect("it is switched off");
+    site.switch_off_elsewhere(id).await;
     site.account("aino", "aino@example.org").await;
     for (path, somebodys) in [
         ("/auth/users/reset_password/", "aino@example.org"),

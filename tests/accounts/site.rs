@@ -151,6 +151,14 @@ impl Site {
         (id, key.expose().to_owned())
     }
 
+    /// Switches an account off as Django does: nothing of ours says why.
+    pub(crate) async fn switch_off_elsewhere(&self, id: AccountId) {
+        let mut tx = self.context().store.begin("as Django").await.expect("it begins");
+        let off = accounts::set_active_in(&mut tx, id, false, self.clock.now()).await;
+        assert!(off.expect("it is switched off"), "it was on");
+        tx.commit().await.expect("it commits");
+    }
+
     /// An account as it is stored.
     pub(crate) async fn stored(&self, id: AccountId) -> Account {
         let found = accounts::find_by_id(&self.context().store, id).await;

@@ -201,10 +201,8 @@ async fn resend_activation(
     let email = djoser.read_email(submission)?;
     // Where activation is not in use there is nothing to send, which djoser tells.
     if !context.accounts.activation {
-        let known = accounts::find_by_email(&context.store, &email).await?.iter().any(|account| {
-            !account.is_active && account.password.is_usable() && account.email == email
-        });
-        return Ok(if djoser.options.show_unknown && !known {
+        let waiting = activate::waiting(context, &email, Matching::Exact).await?;
+        return Ok(if djoser.options.show_unknown && waiting.is_empty() {
             djoser.unknown_email()
         } else {
             Answer::empty(StatusCode::BAD_REQUEST)
