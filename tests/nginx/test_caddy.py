@@ -139,6 +139,16 @@ class Caddy(GatewayCase):
         self.assertEqual(reply.status, 200, reply.body)
         self.assertTrue(reply.json()["access"])
 
+    def test_pages_are_avains(self):
+        for path in ("/accounts/login/", "/v3/auth/tokens"):
+            with self.part(path=path):
+                reply = self.send("GET", path)
+                self.assertIn(reply.status, (200, 302))
+                self.assertEqual(self.arrived(), [])
+        self.assertIn(b"<form", self.send("GET", "/accounts/login/").body)
+        metadata = self.send("GET", "/.well-known/oauth-authorization-server")
+        self.assertEqual(metadata.status, 200)
+
     def test_avain_learns_where_clients_are(self):
         bearer = ("Authorization", "Bearer " + self.access)
         for network, status in (("127.0.0.0/8", 200), ("192.0.2.0/24", 403)):
