@@ -469,7 +469,7 @@ group! {
         /// Superusers may act as somebody who is less powerful, to see what they see. Tokens that are made
         /// meanwhile say who acted (`act`), and everything is recorded.
         acting: bool = "off";
-        /// User names of staff who may act as others, too.
+        /// User names of staff who may act as others, too. Nobody but an operator gives an account such a name.
         acting_staff: List<String> = "";
         /// For how long somebody may act as somebody else at a time; tokens that are made meanwhile end
         /// with it.

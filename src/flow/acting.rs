@@ -38,6 +38,13 @@ pub fn has_right(context: &Context, actor: &Account) -> bool {
     })
 }
 
+/// Whether a name gives the right to act as others: staff could take one that nobody has, so that only an
+/// operator gives it to an account.
+pub(super) fn is_reserved(context: &Context, username: &str) -> bool {
+    let rules = context.sessions.acting.as_ref();
+    rules.is_some_and(|rules| rules.staff.iter().any(|name| name == username))
+}
+
 /// Whether somebody may act as this account: it can be used, and is less powerful.
 #[must_use]
 pub fn may_act(context: &Context, actor: &Account, account: &Account) -> bool {

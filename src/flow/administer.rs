@@ -15,7 +15,7 @@ use crate::flow::{Caller, activate, profile};
 use crate::store::accounts::Owner;
 use crate::store::accounts::{self, Edit, NewAccount};
 use crate::store::refresh_families::EndReason;
-use crate::store::{Store, StoreError, api_keys, attempts, email_addresses};
+use crate::store::{Store, StoreError, Tx, api_keys, attempts, email_addresses};
 use crate::token::opaque::ClassicKey;
 
 /// Why an operator's wish was refused: a sentence for a person.
@@ -72,6 +72,19 @@ pub async fn create(
     draft: AccountDraft,
     now: Timestamp,
 ) -> Result<AccountId, AdministrationError> {
+    let mut tx = store.begin("create account").await?;
+    let id = create_in(&mut tx, caller, draft, now).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Part of a transaction: as [`create`].
+pub(super) async fn create_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    draft: AccountDraft,
+    now: Timestamp,
+) -> Result<AccountId, AdministrationError> {
     let username = Username::parse(&draft.username)
         .map_err(|error| AdministrationError::Refused(error.to_string()))?;
     for (what, value, longest) in [
@@ -92,22 +105,20 @@ pub async fn create(
         is_superuser: draft.is_superuser,
         joined: now,
     };
-    let mut tx = store.begin("create account").await?;
-    let id = match accounts::create_in(&mut tx, &new).await {
+    let id = match accounts::create_in(tx, &new).await {
         Ok(id) => id,
         Err(StoreError::Unique(_)) => return Err(taken(username.as_str())),
         Err(error) => return Err(error.into()),
     };
     let created = audit::event(Event::AccountCreated, caller, now).about_id(id);
     let rank = rank(draft.is_staff, draft.is_superuser);
-    created.detail("rank", rank).record(&mut tx).await?;
+    created.detail("rank", rank).record(tx).await?;
     if let Some(key) = &draft.classic_key
-        && api_keys::create_in(&mut tx, key, id, now).await?
+        && api_keys::create_in(tx, key, id, now).await?
     {
         let created = audit::event(Event::ApiKeyCreated, caller, now).about_id(id);
-        created.detail("kind", "classic").record(&mut tx).await?;
+        created.detail("kind", "classic").record(tx).await?;
     }
-    tx.commit().await?;
     Ok(id)
 }
 

@@ -5,7 +5,7 @@ use crate::account::username::Username;
 use crate::base::secret::Secret;
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, Presented};
-use crate::flow::{Caller, Context, Error, change_password};
+use crate::flow::{Caller, Context, Error, acting, change_password};
 use crate::mail::message::Message;
 use crate::store::{StoreError, accounts};
 use crate::token::link::Purpose;
@@ -69,6 +69,9 @@ pub async fn rename(
     link: Option<&links::GoodLink>,
 ) -> Result<Result<String, NotRenamed>, Error> {
     let Ok(new) = Username::parse(new) else { return Ok(Err(NotRenamed::BadUsername)) };
+    if new.as_str() != account.username && acting::is_reserved(context, new.as_str()) {
+        return Ok(Err(NotRenamed::Taken));
+    }
     let now = context.now();
     let mut tx = context.store.begin("change username").await?;
     if let Some(link) = link

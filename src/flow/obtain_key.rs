@@ -44,16 +44,29 @@ pub async fn key_of(
     if let Some(key) = api_keys::find_of_account(store, account).await? {
         return Ok(key);
     }
-    let key = ClassicKey::generate(random);
-    let mut tx = store.begin("create API key").await?;
-    if api_keys::create_in(&mut tx, &key, account, now).await? {
-        let created = audit::event(Event::ApiKeyCreated, caller, now).about_id(account);
-        created.detail("kind", "classic").record(&mut tx).await?;
-        tx.commit().await?;
+    if let Some(key) = make(store, caller, account, random, now).await? {
         return Ok(key);
     }
-    drop(tx);
     // Somebody else was faster.
     let found = api_keys::find_of_account(store, account).await?;
     found.ok_or(Error::Fault(Fault::Broken("an API key vanished while it was made")))
+}
+
+/// Makes the classic key of `account`. `None` where it has one already, which is not told.
+pub async fn make(
+    store: &Store,
+    caller: &Caller,
+    account: AccountId,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<Option<ClassicKey>, Error> {
+    let key = ClassicKey::generate(random);
+    let mut tx = store.begin("create API key").await?;
+    if !api_keys::create_in(&mut tx, &key, account, now).await? {
+        return Ok(None);
+    }
+    let created = audit::event(Event::ApiKeyCreated, caller, now).about_id(account);
+    created.detail("kind", "classic").record(&mut tx).await?;
+    tx.commit().await?;
+    Ok(Some(key))
 }

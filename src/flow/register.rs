@@ -8,7 +8,7 @@ use crate::base::secret::Secret;
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind};
 use crate::flow::quota::{self, Quota};
-use crate::flow::{Caller, Context, Error, Fault, emails, obtain_key};
+use crate::flow::{Caller, Context, Error, Fault, acting, emails, obtain_key};
 use crate::locale::Language;
 use crate::mail::message::Message;
 use crate::store::accounts::{self, NewAccount};
@@ -197,6 +197,9 @@ async fn make(
     told: Told<'_>,
     rules: &RegistrationRules<'_>,
 ) -> Result<Result<(), NotRegistered>, Error> {
+    if acting::is_reserved(context, username.as_str()) {
+        return Ok(Err(NotRegistered::Taken));
+    }
     username.as_str().clone_into(&mut account.username);
     let now = account.date_joined;
     let new = NewAccount {

@@ -19,7 +19,8 @@ use crate::flow::keys::KeyRoom;
 use crate::flow::personal_keys::{self, Cabinet, StoredKey};
 use crate::flow::sessions;
 use crate::flow::{
-    Caller, Context, Error, change_password, emails, families, links, obtain_key, register,
+    Caller, Context, Error, acting, change_password, emails, families, links, obtain_key, outbox,
+    register,
 };
 use crate::mail::message::Message;
 use crate::store::accounts::{self, Edit, Owner};
@@ -53,6 +54,8 @@ pub enum NotDone {
     EmailTaken,
     /// The new password breaks rules.
     Password(Vec<RuleBroken>),
+    /// The account has a classic key already.
+    HasKey,
     /// Other tables refer to the account.
     Referred,
     /// Django owns the accounts, and has not given us the right to it.
@@ -150,15 +153,11 @@ impl Steward<'_> {
         if Username::parse(&username).is_err() {
             return Ok(Err(NotDone::BadUsername));
         }
-        if register::is_taken(context, &username, true).await? {
+        if self.is_kept_from_me(&username) || register::is_taken(context, &username, true).await? {
             return Ok(Err(NotDone::UsernameTaken));
         }
-        if let Some(email) = email.as_ref().filter(|_| context.accounts.unique_email)
-            && emails::is_of_another(context, email, None).await?
-        {
-            return Ok(Err(NotDone::EmailTaken));
-        }
-        let email = email.as_ref().map_or("", EmailAddress::as_str).to_owned();
+        let address = email;
+        let email = address.as_ref().map_or("", EmailAddress::as_str).to_owned();
         let password = match new.password {
             Some(password) => {
                 let about = About {
@@ -187,12 +186,20 @@ impl Steward<'_> {
             is_superuser,
             classic_key: context.accounts.classic_keys.then(key),
         };
-        match administer::create(&context.store, self.caller, draft, context.now()).await {
-            Ok(id) => Ok(Ok(id)),
-            // Names are judged above: somebody else was faster with this one.
-            Err(AdministrationError::Refused(_)) => Ok(Err(NotDone::UsernameTaken)),
-            Err(AdministrationError::Store(error)) => Err(error.into()),
+        let mut tx = context.store.begin("create account").await?;
+        if let Some(address) = address.filter(|_| context.accounts.unique_email)
+            && emails::is_of_another_in(context, &mut tx, &address, None).await?
+        {
+            return Ok(Err(NotDone::EmailTaken));
         }
+        let id = match administer::create_in(&mut tx, self.caller, draft, context.now()).await {
+            Ok(id) => id,
+            // Names are judged above: somebody else was faster with this one.
+            Err(AdministrationError::Refused(_)) => return Ok(Err(NotDone::UsernameTaken)),
+            Err(AdministrationError::Store(error)) => return Err(error.into()),
+        };
+        tx.commit().await?;
+        Ok(Ok(id))
     }
 
     /// Changes what an account says about itself, all of it or nothing.
@@ -210,6 +217,9 @@ impl Steward<'_> {
             let Ok(name) = Username::parse(&new.username) else {
                 return Ok(Err(NotDone::BadUsername));
             };
+            if self.is_kept_from_me(name.as_str()) {
+                return Ok(Err(NotDone::UsernameTaken));
+            }
             match accounts::set_username_in(&mut tx, account.id, name.as_str(), now).await {
                 Ok(()) => {}
                 Err(StoreError::Unique(_)) => return Ok(Err(NotDone::UsernameTaken)),
@@ -358,6 +368,16 @@ impl Steward<'_> {
         unlocked.map_err(fault)
     }
 
+    /// Drops a mail that waits or was given up: somebody waits for it, so this is for superusers. `false` where
+    /// there is none, or it is being sent.
+    pub async fn drop_mail(&self, id: &str) -> Result<Result<bool, NotDone>, Error> {
+        if !self.is_superuser() {
+            return Ok(Err(NotDone::NotAllowed));
+        }
+        let (store, now) = (&self.context.store, self.context.now());
+        Ok(Ok(outbox::drop(store, self.caller, id, now).await?))
+    }
+
     /// Registered clients, for superusers to change: what acts as an account is as powerful as that.
     #[must_use]
     pub fn clients(&self) -> Option<ClientRoom<'_>> {
@@ -398,7 +418,7 @@ impl Steward<'_> {
         })
     }
 
-    /// The classic key of an account, made where it has none.
+    /// Makes the classic key of an account. One that it has already is shown to nobody.
     pub async fn make_classic_key(
         &self,
         account: &Account,
@@ -408,7 +428,8 @@ impl Steward<'_> {
         }
         let (store, now) = (&self.context.store, self.context.now());
         let random = self.context.random.as_ref();
-        obtain_key::key_of(store, self.caller, account.id, random, now).await.map(Ok)
+        let made = obtain_key::make(store, self.caller, account.id, random, now).await?;
+        Ok(made.ok_or(NotDone::HasKey))
     }
 
     /// Takes back the classic key of an account; `false` where it has none.
@@ -465,6 +486,11 @@ impl Steward<'_> {
             return Some(NotDone::Oneself);
         }
         (!self.may_change(account)).then_some(NotDone::NotAllowed)
+    }
+
+    /// Whether a name is for superusers to give.
+    fn is_kept_from_me(&self, username: &str) -> bool {
+        !self.is_superuser() && acting::is_reserved(self.context, username)
     }
 
     fn cabinet(&self) -> Cabinet<'_> {

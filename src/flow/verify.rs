@@ -2,14 +2,14 @@
 
 use crate::account::account::AccountId;
 use crate::base::digest::Digest;
-use crate::flow::{Context, Error};
+use crate::flow::{Context, Error, introspect};
 use crate::store::{accounts, refresh_families};
 use crate::token::claims::Kind;
 use crate::token::verify::{self, Rejection, Scratch, Subject};
 
 /// Verifies a token. Stricter than djangorestframework-simplejwt, which looks at the token alone: what
-/// was taken back (sign-out, change of password, deactivation, deletion) does not verify. Tokens without
-/// `token_type` or without an account verify, as there.
+/// was taken back (sign-out, change of password, deactivation, deletion; the token of a client by itself or
+/// with the client) does not verify. Tokens without `token_type` or without an account verify, as there.
 pub async fn verify_token(context: &Context, presented: &str) -> Result<(), Error> {
     let now = context.now();
     let ring = context.ring.load_full();
@@ -28,6 +28,12 @@ pub async fn verify_token(context: &Context, presented: &str) -> Result<(), Erro
             Some(standing) if standing.principal.is_active && !standing.revokes(&token) => {}
             _ => return Err(Rejection::Revoked.into()),
         }
+    }
+    if token.subject() == Subject::Absent
+        && token.client_id().is_some()
+        && !introspect::is_of_live_client(context, &token).await?
+    {
+        return Err(Rejection::Revoked.into());
     }
     if token.is(Kind::Refresh)
         && let (Some(family), Some(token_id)) = (token.family(), token.token_id())

@@ -1,11 +1,15 @@
 //! What staff may do with the accounts of others.
 
+use avain::account::email::EmailAddress;
+use avain::flow::Caller;
+use avain::flow::steward::{Newcomer, NotDone, Particulars};
 use serde_json::{Value, json};
 
 use crate::site::{Engine, PASSWORD, Site};
 
 on_both_engines! {
     staff_changes_members_alone
+    accounts_that_staff_makes_at_once_share_no_address
 }
 
 /// Whoever could move somebody's mail address could then reset the password: djoser lets all of staff.
@@ -33,4 +37,26 @@ async fn staff_changes_members_alone(engine: Engine) {
     assert_eq!(site.ask("PATCH", &of(root), &key, &moved).await.status, 404);
     assert_eq!(site.ask("PATCH", &of(plain), &staff, &moved).await.status, 200);
     assert_eq!(site.ask("DELETE", &of(plain), &chief, &deletion).await.status, 204);
+}
+
+async fn accounts_that_staff_makes_at_once_share_no_address(engine: Engine) {
+    let site = Site::with(engine, &[("account.unique_email", "on")]).await;
+    let (boss, _) = site.account_with("boss", "boss@example.org", true, false).await;
+    let (boss, caller) = (site.stored(boss).await, Caller::default());
+    let make = async |username: &str| {
+        let steward = site.context().steward(&caller, &boss).expect("boss is of staff");
+        let particulars = Particulars {
+            username: username.to_owned(),
+            email: EmailAddress::parse("one@example.org").ok(),
+            first_name: String::new(),
+            last_name: String::new(),
+        };
+        let new = Newcomer { particulars, password: None, rank: (false, false) };
+        steward.create(new).await.expect("the store answers")
+    };
+    let made = tokio::join!(make("a"), make("b"), make("c"), make("d"));
+    let made = [made.0, made.1, made.2, made.3];
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
+    let refused = made.iter().filter(|made| **made == Err(NotDone::EmailTaken));
+    assert_eq!(refused.count(), 3, "{made:?}");
 }

@@ -708,9 +708,12 @@ async fn a_token_of_a_client_is_taken_back_by_that_client(engine: Engine) {
     }
     assert!(service.admits(&format!("Bearer {second}")).await, "one token, and not the others");
     let alone = token(&service, &stranger).await;
+    let verify = async || service.post("/api/token/verify/", &json!({ "token": alone })).await;
+    verify().await.is(200, json!({}));
     let form = format!("token={alone}");
     post(&service, "/oauth/revoke", &stranger.basic(), &form).await.is(200, json!({}));
     assert_eq!(introspect(&service, &client, &alone).await, json!({ "active": false }));
+    verify().await.is(400, json!({ "non_field_errors": ["Token is blacklisted"] }));
 }
 
 async fn the_key_set_has_what_verifies(engine: Engine) {

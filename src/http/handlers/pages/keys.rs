@@ -44,14 +44,10 @@ pub(super) async fn keys(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         }
         _ if acts(visit, &mut form)? => all(visit, &form, None).await,
         "make_classic" => {
-            if personal_keys::classic_beginning(visit.context(), visit.account()?).await?.is_some()
-            {
-                return all(visit, &form, None).await;
-            }
             let (context, now) = (visit.context(), visit.context().now());
             let (store, random) = (&context.store, context.random.as_ref());
-            let key = obtain_key::key_of(store, &visit.caller, account, random, now).await?;
-            all(visit, &form, Some(classic(visit, &key))).await
+            let key = obtain_key::make(store, &visit.caller, account, random, now).await?;
+            all(visit, &form, key.map(|key| classic(visit, &key))).await
         }
         _ => match make(visit, &mut form).await? {
             Some(issued) => all(visit, &Form::default(), Some(made(visit, &issued))).await,

@@ -2,17 +2,19 @@
 
 use avain::account::account::AccountId;
 use avain::flow::audit::{self, Search};
+use avain::store::accounts;
 use serde_json::json;
 
 use crate::browser::Browser;
 use crate::client::Request;
-use crate::harness::{Engine, TestService};
+use crate::harness::{Engine, PASSWORD, TestService};
 use crate::jwt::claims;
 
 on_both_engines! {
     a_superuser_acts_as_a_member_and_goes_back
     only_the_less_powerful_are_acted_as
     acting_ends_with_time_right_and_sign_out
+    nobody_takes_a_name_that_gives_the_right
 }
 
 const ON: &[(&str, &str)] = &[("sessions.acting", "on"), ("sessions.acting_staff", "helper")];
@@ -179,4 +181,36 @@ async fn acting_ends_with_time_right_and_sign_out(engine: Engine) {
         .read("sessions.of_account", &[2.into(), service.now().seconds().into(), 10.into()])
         .await;
     assert_eq!(left.expect("answers").len(), 1, "the first one, whose cookie is gone");
+}
+
+/// The right goes by name: who is of staff and takes a name that is free would have it.
+async fn nobody_takes_a_name_that_gives_the_right(engine: Engine) {
+    let settings = &[("sessions.acting", "on"), ("sessions.acting_staff", "helper,vacant")];
+    let service = people(engine, settings).await;
+    let pair = service.sign_in("clerk").await;
+    let rename = json!({ "new_username": "vacant", "current_password": PASSWORD });
+    let request = Request::new("POST", "/auth/users/set_username/").json(&rename);
+    let answer = service.ask(&request.header("Authorization", pair.bearer())).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    let newcomer = json!({ "username": "vacant", "email": "v@example.org", "password": PASSWORD });
+    let answer = service.post("/auth/users/", &newcomer).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    let mut browser = Browser::new(&service);
+    browser.sign_in("clerk").await;
+    let path = "/sysadmin/auth/user/add/";
+    browser.get(path).await;
+    let made = browser.send(path, &[("username", "vacant")]).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let aino = "/sysadmin/auth/user/1/change/";
+    browser.get(aino).await;
+    let renamed = browser.send(aino, &[("do", "edit"), ("username", "vacant")]).await;
+    let text = renamed.text();
+    assert!(renamed.status == 409 && text.contains("This user name is taken."), "{text}");
+    let found = accounts::find_by_username(service.store(), "vacant").await;
+    assert_eq!(found.expect("it answers"), None);
+    // Superusers are operators.
+    browser = Browser::new(&service);
+    browser.sign_in("root").await;
+    browser.get(path).await;
+    assert_eq!(browser.send(path, &[("username", "vacant")]).await.status, 302);
 }

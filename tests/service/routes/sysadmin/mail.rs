@@ -10,6 +10,7 @@ use crate::harness::{Engine, TestService};
 
 on_both_engines! {
     mails_are_listed_retried_and_dropped
+    mails_are_dropped_by_superusers_alone
 }
 
 const MAIL: &str = "/sysadmin/mail/";
@@ -30,7 +31,7 @@ async fn mails_are_listed_retried_and_dropped(engine: Engine) {
     let service = people(engine).await;
     failed(&service, 30).await;
     let mut browser = Browser::new(&service);
-    browser.sign_in("boss").await;
+    browser.sign_in("root").await;
     let first = browser.get(&format!("{MAIL}?state=failed")).await.text();
     assert!(first.contains("activation (fi)") && first.contains("there is no address"), "{first}");
     let next = href(&first, "next").expect("there is more");
@@ -51,8 +52,22 @@ async fn mails_are_listed_retried_and_dropped(engine: Engine) {
     assert_eq!(left.expect("it answers").len(), 29);
     let search = Search { event: Some(Event::OutboxChanged), ..Search::default() };
     let told = audit::search(service.store(), &search, None, 9).await.expect("it answers");
-    let boss = named(&service, "boss").await.id;
+    let root = named(&service, "root").await.id;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].actor, Some(boss));
+    assert_eq!(told[0].actor, Some(root));
     assert!(told[0].details.contains(&id), "{:?}", told[0].details);
+}
+
+/// Whoever could drop a mail could keep a warning from who has to have it.
+async fn mails_are_dropped_by_superusers_alone(engine: Engine) {
+    let service = people(engine).await;
+    failed(&service, 1).await;
+    let mut browser = Browser::new(&service);
+    browser.sign_in("boss").await;
+    let page = browser.get(MAIL).await.text();
+    assert!(page.contains("name=\"retry\"") && !page.contains("name=\"drop\""), "{page}");
+    let id = format!("{:032x}", 0);
+    assert_eq!(send(&mut browser, MAIL, &[("drop", &id)]).await.0, 403);
+    let left = outbox::list(service.store(), Some(MailState::Failed), None, 9).await;
+    assert_eq!(left.expect("it answers").len(), 1);
 }

@@ -27,6 +27,10 @@ async fn keys_are_found_made_once_shown_and_taken_back(engine: Engine) {
     let boss = named(&service, "boss").await.id.get();
     let made = events(&service, aino).await;
     assert_eq!((made[0].0.as_str(), made[0].1), ("api_key_created", Some(boss)));
+    let again = send(&mut browser, LIST, &[("do", "make"), ("username", "aino")]).await;
+    assert!(again.0 == 200 && again.1.contains("The account has a key already."), "{}", again.1);
+    assert!(!again.1.contains(&key), "nobody is shown a key that is there: {}", again.1);
+    assert_eq!(events(&service, aino).await.len(), made.len());
     for (query, found) in [("", true), ("?q=AI", true), ("?q=b", false), ("?q=%00", false)] {
         let text = browser.get(&format!("{LIST}{query}")).await.text();
         assert_eq!(text.contains(&key[..8]), found, "{query}: {text}");
@@ -53,6 +57,13 @@ async fn keys_of_the_powerful_are_for_superusers(engine: Engine) {
     browser.sign_in("boss").await;
     let (status, text) = send(&mut browser, LIST, &[("do", "make"), ("username", "root")]).await;
     assert!(status == 403 && !text.contains(&key), "{text}");
+    // Nor do peers make keys that act as each other.
+    let (status, _) = send(&mut browser, LIST, &[("do", "make"), ("username", "clerk")]).await;
+    assert_eq!(status, 403);
+    let mut chief = Browser::new(&service);
+    chief.sign_in("root").await;
+    let (status, _) = send(&mut chief, LIST, &[("do", "make"), ("username", "clerk")]).await;
+    assert_eq!(status, 200);
     let (status, _) = send(&mut browser, LIST, &[("key", &root.to_string())]).await;
     assert_eq!(status, 403);
     assert!(service.admits(&format!("Token {key}")).await);

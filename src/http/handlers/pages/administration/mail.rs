@@ -1,6 +1,7 @@
 //! The queue of mails: what they are about and how they stand, not who gets them; trying and dropping them.
 
 use super::list::{self, List, ROWS};
+use super::{forbidden, steward};
 use crate::flow::Error;
 use crate::flow::outbox::{self, Entry, MailState};
 use crate::http::pages::{Reply, Visit};
@@ -18,20 +19,21 @@ pub(super) async fn mail(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     let turn = list::turn(visit, place);
     let store = &visit.context().store;
     let leaf = outbox::page(store, MailState::parse(state), &turn, ROWS).await?;
+    let may_drop = steward(visit)?.is_superuser();
     for entry in &leaf.items {
-        shown.table.row(row(visit, entry));
+        shown.table.row(row(visit, entry, may_drop));
     }
     shown.pages(visit, &leaf, |entry| format!("{}:{}", entry.created_at.seconds(), entry.id));
     Ok(shown.reply(visit, "mail"))
 }
 
-fn row(visit: &Visit<'_>, entry: &Entry) -> Vec<serde_json::Value> {
+fn row(visit: &Visit<'_>, entry: &Entry, may_drop: bool) -> Vec<serde_json::Value> {
     let waits = matches!(entry.state, MailState::Queued | MailState::Failed);
     let about = format!("{} ({})", entry.message, entry.language);
-    let buttons = [
-        list::button(visit, "retry", &entry.id, "retry", &about),
-        list::button(visit, "drop", &entry.id, "drop", &about),
-    ];
+    let mut buttons = vec![list::button(visit, "retry", &entry.id, "retry", &about)];
+    if may_drop {
+        buttons.push(list::button(visit, "drop", &entry.id, "drop", &about));
+    }
     vec![
         list::text(&about),
         list::tags(visit, &[entry.state.as_str()]),
@@ -46,12 +48,16 @@ fn row(visit: &Visit<'_>, entry: &Entry) -> Vec<serde_json::Value> {
 async fn change(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     let form = visit.take_form();
     let (context, caller, now) = (visit.context(), &visit.caller, visit.context().now());
+    let steward = steward(visit)?;
     let (retry, drop) = (form.text("retry"), form.text("drop"));
     let (is_done, done) = if form.text("do") == "retry_all" {
         outbox::retry_all(&context.store, caller, now).await?;
         (true, "retried")
     } else if retry.is_empty() {
-        (outbox::drop(&context.store, caller, &drop, now).await?, "dropped")
+        match steward.drop_mail(&drop).await? {
+            Ok(is_done) => (is_done, "dropped"),
+            Err(_) => return Ok(forbidden(visit)),
+        }
     } else {
         (outbox::retry(&context.store, caller, &retry, now).await?, "retried")
     };

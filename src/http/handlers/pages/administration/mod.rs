@@ -74,6 +74,7 @@ fn refuse(visit: &Visit<'_>, form: &mut Form, why: &NotDone) -> Option<Reply> {
         NotDone::UsernameTaken => form.refuse("username", visit.say("wrong.username_taken")),
         NotDone::EmailTaken => form.refuse("email", visit.say("wrong.email_taken")),
         NotDone::Password(broken) => refuse_rules(visit, form, "new_password", broken),
+        NotDone::HasKey => form.refuse("username", visit.say("administration.tokens.has_one")),
         NotDone::Referred => form.refuse_all(visit.say("administration.referred")),
         NotDone::LeftToDjango => form.refuse_all(visit.say("administration.left_to_django")),
     }
