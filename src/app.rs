@@ -40,7 +40,7 @@ use crate::dialect::{Dialect, LoginField};
 use crate::flow::audit::{self, AuditRules, RefusalBudget};
 use crate::flow::key_schedule::KeySchedule;
 use crate::flow::keys::KeyRoom;
-use crate::flow::personal_keys::KeyRules;
+use crate::flow::personal_keys::{KeyRules, LONGEST_OVERLAP};
 use crate::flow::{AccountRules, Caller, Context, LayoutRules, Throttle};
 use crate::gate::decide::{Gate, PhantomMint};
 use crate::gate::known::Memory;
@@ -1178,6 +1178,9 @@ impl Judge<'_> {
             if duration < Duration::from_secs(1) {
                 self.refuse(name, "at least 1s");
             }
+        }
+        if settings.api_keys.overlap > LONGEST_OVERLAP {
+            self.refuse("api_keys.overlap", "at most 30d");
         }
         self.one_of("log.format", &settings.log.format, &["auto", "human", "json"]);
         if let Err(why) = telemetry::check_filter(&settings.log.level) {

@@ -27,7 +27,7 @@ SELECT k.id, k.account_id, u.username, k.name, k.beginning, k.scope, k.networks,
     k.created_at, k.expires_at, k.last_used_at, k.replaced_by, k.revoked_at
 FROM personal_keys k JOIN auth_user u ON u.id = k.account_id
 WHERE k.account_id = $1
-ORDER BY k.id;
+ORDER BY CASE WHEN k.expires_at IS NULL OR k.expires_at > $2 THEN 0 ELSE 1 END, k.id DESC LIMIT $3;
 
 -- name: page_after
 -- All keys of the first $2 accounts that have any and whose ids are larger than $1.

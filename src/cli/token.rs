@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::base::clock::Timestamp;
 use crate::cli::inspect::{self, InspectArgs};
 use crate::cli::{Failure, Tools, say, say_json};
-use crate::flow::personal_keys::{Cabinet, IssuedKey, LONGEST_NAME, NotDone, StoredKey, Wish};
+use crate::flow::personal_keys::{
+    Cabinet, IssuedKey, LONGEST_NAME, LONGEST_OVERLAP, NotDone, StoredKey, Wish,
+};
 use crate::flow::{Error, administer, obtain_key};
 use crate::settings::{self, Settings};
 use crate::store::api_keys::{self, ListedKey};
@@ -207,6 +209,9 @@ fn granted(done: Result<Result<IssuedKey, NotDone>, Error>) -> Result<IssuedKey,
         NotDone::TooMany(most) => Failure::fault(format!(
             "the account has {most} keys: revoke one, or raise the setting api_keys.per_account"
         )),
+        NotDone::OverlapTooLong => {
+            Failure::usage(format!("--overlap: at most {}s", LONGEST_OVERLAP.as_secs()))
+        }
         NotDone::Over => Failure::usage("--expires-in: such a key has ended already"),
         NotDone::TooLong(longest) => Failure::usage(format!(
             "--expires-in: at most {}s, by the setting api_keys.longest_life",

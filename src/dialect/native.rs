@@ -25,7 +25,9 @@ use crate::dialect::form::{Reader, Submission, TextField};
 use crate::dialect::words::{CURRENT, Words};
 use crate::dialect::{Answer, Dialect, Endpoint, drf};
 use crate::flow::Refusal;
-use crate::flow::personal_keys::{IssuedKey, LONGEST_NAME, NotDone, StoredKey, Wish};
+use crate::flow::personal_keys::{
+    IssuedKey, LONGEST_NAME, LONGEST_OVERLAP, NotDone, StoredKey, Wish,
+};
 use crate::token::personal::PersonalKeyId;
 use crate::token::scope::Scopes;
 use crate::token::terms::{HIGHEST_RATE, Networks, Terms};
@@ -158,6 +160,10 @@ impl Native {
                 ),
             ),
             NotDone::Over => field("expires_at", "This moment lies in the past.".to_owned()),
+            NotDone::OverlapTooLong => field(
+                "overlap",
+                format!("A key goes on for {} seconds at most.", LONGEST_OVERLAP.as_secs()),
+            ),
             NotDone::TooLong(longest) => field(
                 "expires_in",
                 format!("A key may live for {} seconds at most.", longest.as_secs()),

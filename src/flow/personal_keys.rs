@@ -12,13 +12,19 @@ use crate::flow::authenticate::owner_of_key;
 use crate::flow::{Caller, Context, Error};
 pub use crate::store::personal_keys::StoredKey;
 use crate::store::personal_keys::{self, KeyInForce, NewKey};
-use crate::store::{Store, StoreError, Tx, api_keys};
+use crate::store::{Store, StoreError, Tx, accounts, api_keys};
 use crate::token::opaque::ClassicKey;
 use crate::token::personal::{self, PersonalKey, PersonalKeyDigest, PersonalKeyId};
 use crate::token::terms::Terms;
 
 /// Characters of a name at most.
 pub const LONGEST_NAME: usize = 100;
+
+/// A key that was rotated goes on for no longer than this: whoever needs it longer needs a key of its own.
+pub const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
+
+/// So many keys that have ended are listed beside those in force.
+const MOST_ENDED: i64 = 100;
 
 /// What the site wants of keys.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +86,8 @@ pub enum NotDone {
     Over,
     /// It would live longer than the site wants; `None` was wished where an end is needed.
     TooLong(Duration),
+    /// The old key would go on for longer than [`LONGEST_OVERLAP`].
+    OverlapTooLong,
 }
 
 /// What a presented key is (for RFC 7662).
@@ -156,7 +164,8 @@ impl Cabinet<'_> {
     }
 
     /// Makes a key that takes the place of another, on the same terms and for as long as that was made for.
-    /// The old one goes on for `overlap`, so that whoever uses it has time to learn of the new one.
+    /// The old one goes on for `overlap`, so that whoever uses it has time to learn of the new one. It does not
+    /// stand in the way of that: with those that were replaced an account may have twice as many keys.
     pub async fn rotate(
         &self,
         account: AccountId,
@@ -178,14 +187,23 @@ impl Cabinet<'_> {
             Ok(wish) => wish,
             Err(why) => return Ok(Err(why)),
         };
-        let ends_at = self.now.plus(overlap.unwrap_or(self.rules.overlap));
+        let overlap = overlap.unwrap_or(self.rules.overlap);
+        if overlap > LONGEST_OVERLAP {
+            return Ok(Err(NotDone::OverlapTooLong));
+        }
+        let ends_at = self.now.plus(overlap);
         let mut tx = self.store.begin("rotate API key").await?;
+        accounts::lock_in(&mut tx, account).await?;
         let key = PersonalKey::generate(self.random);
         let successor = self.keep(&mut tx, account, &wish, &key).await?;
         let replaced =
             personal_keys::replace(&mut tx, account, id, successor, ends_at, self.now).await?;
         if !replaced {
             return Ok(Err(NotDone::Replaced));
+        }
+        let most = self.rules.most;
+        if personal_keys::count_live(&mut tx, account, self.now).await? > 2 * i64::from(most) {
+            return Ok(Err(NotDone::TooMany(most)));
         }
         let rotated = self.event(Event::ApiKeyRotated, account).detail("id", id.to_string());
         rotated.detail("begins", key.beginning()).record(&mut tx).await?;
@@ -266,9 +284,11 @@ impl Cabinet<'_> {
         Ok(found.filter(|key| key.account == account && !key.terms.have_ended(self.now)))
     }
 
-    /// All keys of an account, those that have ended lately too, in the order in which they were made.
+    /// All keys of an account in force, and the newest of those that have ended, in the order in which they
+    /// were made.
     pub async fn list(&self, account: AccountId) -> Result<Vec<StoredKey>, Error> {
-        Ok(personal_keys::of_account(self.store, account).await?)
+        let most = 2 * i64::from(self.rules.most) + MOST_ENDED;
+        Ok(personal_keys::of_account(self.store, account, self.now, most).await?)
     }
 
     /// The wish as it can be granted.
@@ -296,6 +316,7 @@ impl Cabinet<'_> {
         account: AccountId,
         wish: &Wish,
     ) -> Result<Result<PersonalKey, NotDone>, Error> {
+        accounts::lock_in(tx, account).await?;
         let live = personal_keys::count_live(tx, account, self.now).await?;
         if live >= i64::from(self.rules.most) {
             return Ok(Err(NotDone::TooMany(self.rules.most)));

@@ -97,10 +97,19 @@ pub async fn find_by_digest(
     rows.first().map(stored).transpose()
 }
 
-/// All keys of an account, in the order in which they were made.
-pub async fn of_account(store: &Store, account: AccountId) -> Result<Vec<StoredKey>, StoreError> {
-    let rows = store.read("personal_keys.of_account", &[account.get().into()]).await?;
-    rows.iter().map(stored).collect()
+/// At most `most` keys of an account, in the order in which they were made: those in force, and the newest of
+/// the others.
+pub async fn of_account(
+    store: &Store,
+    account: AccountId,
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<StoredKey>, StoreError> {
+    let params = [account.get().into(), now.seconds().into(), most.into()];
+    let rows = store.read("personal_keys.of_account", &params).await?;
+    let mut keys = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+    keys.sort_unstable_by_key(|key| key.id.get());
+    Ok(keys)
 }
 
 /// The keys of at most `most` accounts with larger ids than `after`, in the order of those.

@@ -63,7 +63,7 @@ pub(crate) async fn what_is_made_is_found_until_it_ends(database: Database) {
     assert_eq!((key.terms.clone(), key.created_at), (terms(), NOW));
     assert_eq!((key.last_used_at, key.replaced_by, key.revoked_at), (None, None, None));
     assert_eq!(personal_keys::find_by_digest(&store, &digest).await, Ok(Some(key.clone())));
-    assert_eq!(personal_keys::of_account(&store, aino).await, Ok(vec![key]));
+    assert_eq!(personal_keys::of_account(&store, aino, NOW, 9).await, Ok(vec![key]));
 
     let in_force =
         async |now| personal_keys::in_force(&store, &digest, NOW, now).await.expect("it runs");
@@ -153,7 +153,7 @@ pub(crate) async fn uses_are_noted_together_and_once_a_minute(database: Database
     let used = async |seconds: &[(usize, u64)]| {
         let uses: Vec<_> = seconds.iter().map(|(at, second)| (ids[*at], later(*second))).collect();
         personal_keys::note_uses(&store, &uses).await.expect("it runs");
-        let keys = personal_keys::of_account(&store, aino).await.expect("it runs");
+        let keys = personal_keys::of_account(&store, aino, NOW, 99).await.expect("it runs");
         keys.iter()
             .map(|key| key.last_used_at.map(|at| at.seconds() - NOW.seconds()))
             .collect::<Vec<_>>()

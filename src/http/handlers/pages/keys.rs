@@ -167,6 +167,7 @@ fn refuse(visit: &Visit<'_>, form: &mut Form, why: NotDone) -> bool {
         NotDone::TooMany(most) => {
             form.refuse_all(visit.say_with("wrong.key_most", &[("most", &most.to_string())]));
         }
+        NotDone::OverlapTooLong => form.refuse("overlap", visit.say("wrong.choice")),
         NotDone::Over => form.refuse("life", visit.say("wrong.choice")),
         // The end of a key that is replaced comes from how long it was made for.
         NotDone::TooLong(longest) if form.has("overlap") => {

@@ -15,6 +15,7 @@ on_both_engines! {
     a_narrow_key_cannot_shed_its_terms
     nothing_that_comes_of_a_key_outlives_it
     an_account_has_so_many_keys_and_they_live_so_long
+    keys_that_are_made_at_once_are_counted
     a_password_change_ends_them_where_the_site_wants_that
     every_account_gets_a_classic_key_where_the_site_wants_that
     logging_out_ends_the_key_that_asks
@@ -379,9 +380,35 @@ async fn an_account_has_so_many_keys_and_they_live_so_long(engine: Engine) {
         ask(&service, &aino, "POST", &format!("/auth/keys/{}/rotate", first["id"]), &Value::Null)
             .await;
     assert_eq!(rotated.status, 201, "a rotation is no new key");
+    // But keys are not made without end by rotating what came of rotating.
+    let rotate = async |key: &Value, overlap: i64| {
+        let target = format!("/auth/keys/{}/rotate", key["id"]);
+        ask(&service, &aino, "POST", &target, &json!({ "overlap": overlap })).await
+    };
+    let next = rotate(&rotated.json(), 3600).await;
+    assert_eq!(next.status, 201, "{}", next.text());
+    rotate(&next.json(), 3600)
+        .await
+        .is(409, json!({ "detail": "An account may have 2 keys: revoke one that is not needed." }));
+    let next = rotate(&next.json(), 0).await;
+    assert_eq!(next.status, 201, "what ends at once is not too many");
+    rotate(&next.json(), 30 * 86_400 + 1)
+        .await
+        .is(400, json!({ "overlap": ["A key goes on for 2592000 seconds at most."] }));
     service.pass(3600);
     let aino = service.sign_in("aino").await.bearer();
     make(&service, &aino, &wish).await;
+}
+
+async fn keys_that_are_made_at_once_are_counted(engine: Engine) {
+    let service = TestService::with(engine, &[("api_keys.per_account", "2")]).await;
+    let aino = signed_in(&service, "aino").await;
+    let wish = json!({ "name": "x" });
+    let make = async || ask(&service, &aino, "POST", "/auth/keys/", &wish).await.status;
+    let made = tokio::join!(make(), make(), make(), make(), make(), make());
+    let mut made = [made.0, made.1, made.2, made.3, made.4, made.5];
+    made.sort_unstable();
+    assert_eq!(made, [201, 201, 409, 409, 409, 409]);
 }
 
 async fn a_password_change_ends_them_where_the_site_wants_that(engine: Engine) {
