@@ -38,6 +38,12 @@ FROM auth_user WHERE id > $1 ORDER BY id LIMIT $2;
 -- name: newest_passwords
 SELECT password FROM auth_user ORDER BY id DESC LIMIT $1;
 
+-- name: lock
+-- What changes a password and what is done with one that was judged a moment ago both begin with an update of its row,
+-- and so happen one after the other: no token slips in behind a change. Nothing changes by it.
+UPDATE auth_user SET password = password WHERE id = $1
+RETURNING id, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined;
+
 -- name: create
 INSERT INTO auth_user (password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
 VALUES ($1, NULL, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -61,10 +67,6 @@ UPDATE auth_user SET username = $2 WHERE id = $1 RETURNING id;
 -- name: touch_last_login
 UPDATE auth_user SET last_login = $2 WHERE id = $1;
 
--- name: lock
--- What must not happen to an account at the same time begins with this.
-UPDATE auth_user SET is_active = is_active WHERE id = $1 RETURNING is_active;
-
 -- name: set_active
 UPDATE auth_user SET is_active = $2 WHERE id = $1 AND is_active <> $2 RETURNING id;
 
@@ -73,11 +75,13 @@ UPDATE auth_user SET is_staff = $2, is_superuser = $3
 WHERE id = $1 AND (is_staff <> $2 OR is_superuser <> $3) RETURNING id;
 
 -- name: edit
-UPDATE auth_user SET email = $2, first_name = $3, last_name = $4, is_staff = $5, is_superuser = $6
-WHERE id = $1 RETURNING id;
-
--- name: edit_names
 UPDATE auth_user SET email = $2, first_name = $3, last_name = $4 WHERE id = $1 RETURNING id;
+
+-- name: set_names
+UPDATE auth_user SET first_name = $2, last_name = $3 WHERE id = $1 RETURNING id;
+
+-- name: set_email
+UPDATE auth_user SET email = $3 WHERE id = $1 AND email = $2 RETURNING id;
 
 -- name: delete
 DELETE FROM auth_user WHERE id = $1 RETURNING id;
@@ -94,5 +98,7 @@ ORDER BY f.id;
 SELECT revoked_before_ms FROM account_revocations WHERE account_id = $1;
 
 -- name: revoke_before
+-- Never earlier than before: what was signed out stays so, whatever the clocks of two instances make of it.
 INSERT INTO account_revocations (account_id, revoked_before_ms) VALUES ($1, $2)
-ON CONFLICT (account_id) DO UPDATE SET revoked_before_ms = excluded.revoked_before_ms;
+ON CONFLICT (account_id) DO UPDATE SET revoked_before_ms = excluded.revoked_before_ms
+WHERE excluded.revoked_before_ms > account_revocations.revoked_before_ms;

@@ -9,8 +9,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7);
 SELECT 1 AS created WHERE CAST($1 AS TEXT) = '';
 
 -- name: use
-UPDATE one_time_links SET used_at = $5
-WHERE digest = $1 AND purpose = $2 AND account_id = $3 AND state_digest = $4 AND used_at IS NULL AND expires_at > $5
+UPDATE one_time_links SET used_at = $4
+WHERE digest = $1 AND purpose = $2 AND account_id = $3 AND used_at IS NULL AND expires_at > $4
 RETURNING address;
 
 -- name: find

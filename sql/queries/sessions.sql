@@ -27,6 +27,10 @@ ORDER BY s.used_at DESC, s.begun_at_ms DESC LIMIT $3;
 -- Once a minute at most: $5 is a minute ago.
 UPDATE sessions SET used_at = $2, address = $3, program = $4 WHERE digest = $1 AND used_at < $5 RETURNING digest;
 
+-- name: lock
+-- What ends a session and what begins in it both begin with an update of its row, and so happen one after the other.
+UPDATE sessions SET used_at = used_at WHERE digest = $1 RETURNING digest;
+
 -- name: bind_family
 INSERT INTO session_families (family_id, session_digest) VALUES ($1, $2);
 
@@ -50,8 +54,23 @@ RETURNING id;
 -- name: end
 DELETE FROM sessions WHERE digest = $1 AND account_id = $2 RETURNING digest;
 
+-- name: end_of_account
+DELETE FROM sessions WHERE account_id = $1;
+
+-- name: acting
+-- Those in which somebody acts as this account, or this account as somebody.
+SELECT s.digest, s.account_id FROM sessions s JOIN sessions a ON a.digest = s.actor_session
+WHERE s.account_id = $1 OR a.account_id = $1
+ORDER BY s.digest;
+
 -- name: others
 SELECT digest FROM sessions WHERE account_id = $1 AND digest <> $2;
+
+-- name: without_family
+-- Those of the account in which this refresh family did not begin.
+SELECT digest FROM sessions s WHERE account_id = $1 AND NOT EXISTS (
+    SELECT 1 FROM session_families f WHERE f.family_id = $2 AND f.session_digest = s.digest
+);
 
 -- name: renew
 UPDATE sessions SET digest = $2 WHERE digest = $1 RETURNING ends_at;

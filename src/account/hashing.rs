@@ -87,13 +87,13 @@ pub struct CheckedPassword {
 }
 
 impl CheckedPassword {
-    /// The account, as it was given to be checked.
+    /// The account, as it was given to be checked; with the password as it is stored now.
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
     }
 
-    /// The account, as it was given to be checked.
+    /// As [`CheckedPassword::account`].
     #[must_use]
     pub fn into_account(self) -> Account {
         *self.account
@@ -104,6 +104,15 @@ impl CheckedPassword {
     #[must_use]
     pub fn rehashed(&self) -> Option<&StoredPassword> {
         self.rehashed.as_ref()
+    }
+
+    /// The same, after the store has taken the rehashed password.
+    #[must_use]
+    pub fn stored(mut self) -> Self {
+        if let Some(rehashed) = self.rehashed.take() {
+            self.account.password = rehashed;
+        }
+        self
     }
 }
 

@@ -10,7 +10,7 @@ use crate::flow::sessions::{self, BegunSession};
 use crate::flow::{Caller, Context, Error};
 use crate::store::refresh_families::EndReason;
 use crate::store::{accounts, sessions as stored};
-use crate::token::session::{LiveSession, SessionSecret, password_state};
+use crate::token::session::{LiveSession, SessionSecret};
 
 /// Who may act as somebody else, and for how long.
 #[derive(Debug)]
@@ -78,10 +78,12 @@ pub async fn begin(
     };
     let now = context.now();
     let ends_at = now.plus(rules.lifetime).min(session.ends_at());
-    let password = password_state(&account.password);
     let mut tx = context.store.begin("begin to act").await?;
+    if !stored::hold_in(&mut tx, session.digest()).await? {
+        return Ok(Err(NotActing::Refused));
+    }
     let acting = Some((session, ends_at));
-    let begun = sessions::begin_in(context, &mut tx, caller, &account, password, acting).await?;
+    let begun = sessions::begin_in(context, &mut tx, caller, &account, acting).await?;
     audit::event(Event::ImpersonationBegun, caller, now)
         .about(&account)
         .detail("actor", &actor.username)

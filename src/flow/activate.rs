@@ -49,9 +49,10 @@ pub async fn activate(
         return Ok(Err(NotActivated::Stale));
     }
     let mut tx = context.store.begin("activate account").await?;
-    let is_active = accounts::lock_in(&mut tx, account.id).await?;
+    let is_active =
+        accounts::lock_in(&mut tx, account.id).await?.is_some_and(|account| account.is_active);
     let deactivation = deactivations::of_account_in(&mut tx, account.id).await?;
-    if is_active != Some(true) && !awaits_activation(&account, deactivation.as_ref()) {
+    if !is_active && !awaits_activation(&account, deactivation.as_ref()) {
         return Ok(Err(NotActivated::BadToken));
     }
     if !link.use_up(context, &mut tx, now).await? {

@@ -82,7 +82,7 @@ async fn reactivate(
     kind: &LinkKind<'_>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    account.is_active = accounts::lock_in(tx, account.id).await? == Some(true);
+    account.is_active = accounts::lock_in(tx, account.id).await?.is_some_and(|now| now.is_active);
     if account.is_active {
         deactivations::note_in(tx, account.id, Cause::Address, now).await?;
         accounts::deactivate_in(tx, account.id, now).await?;
@@ -167,11 +167,11 @@ pub async fn confirm(
     let Ok(new) = EmailAddress::parse(&link.address) else { return Ok(Err(NotMoved::BadToken)) };
     let old = links::address_of(&account);
     let mut tx = context.store.begin("confirm new address").await?;
-    if emails::is_of_another_in(context, &mut tx, &new, Some(account.id)).await? {
-        return Ok(Err(NotMoved::Taken));
-    }
     if !link.use_up(context, &mut tx, now).await? {
         return Ok(Err(NotMoved::BadToken));
+    }
+    if emails::is_of_another_in(context, &mut tx, &new, Some(account.id)).await? {
+        return Ok(Err(NotMoved::Taken));
     }
     match emails::adopt(context, &mut tx, &account, &new, now).await {
         Ok(()) => {}

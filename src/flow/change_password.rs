@@ -66,7 +66,8 @@ pub struct ChangeRules {
     pub notice: bool,
 }
 
-/// Sets another password. Ends every refresh family of the account, and its API keys where the site
+/// Sets another password, unless somebody else has done so since `account` was read; gives it as it is stored
+/// now. Ends every refresh family of the account, and its API keys where the site
 /// wants that.
 pub async fn change_password(
     context: &Context,
@@ -75,7 +76,7 @@ pub async fn change_password(
     current: Option<Secret<String>>,
     new: Secret<String>,
     rules: ChangeRules,
-) -> Result<Result<(), NotChanged>, Error> {
+) -> Result<Result<StoredPassword, NotChanged>, Error> {
     if let Some(current) = current
         && !is_current(context, caller, account, current).await?
     {
@@ -88,12 +89,14 @@ pub async fn change_password(
         }
     }
     let password = context.hashing.hash(new).await?;
-    store(context, caller, account, &password, rules.notice, None).await?;
-    Ok(Ok(()))
+    let same = |now: &Account| now.password == account.password;
+    let done = store(context, caller, account, &password, rules.notice, None, same).await?;
+    Ok(if done { Ok(password) } else { Err(NotChanged::WrongPassword) })
 }
 
 /// Keeps another password, in one transaction with all that hangs on it. `link`, where given, is used up
-/// with it; `false` where somebody else was faster.
+/// with it. `still` holds the account, as it is now and stays until then, against what was judged before.
+/// `false` where that has changed, or somebody else was faster with the link.
 pub(super) async fn store(
     context: &Context,
     caller: &Caller,
@@ -101,9 +104,13 @@ pub(super) async fn store(
     password: &StoredPassword,
     notice: bool,
     link: Option<&links::GoodLink>,
+    still: impl Fn(&Account) -> bool + Send,
 ) -> Result<bool, Error> {
     let now = context.now();
     let mut tx = context.store.begin("change password").await?;
+    if !accounts::lock_in(&mut tx, account.id).await?.is_some_and(|now| still(&now)) {
+        return Ok(false);
+    }
     if let Some(link) = link
         && !link.use_up(context, &mut tx, now).await?
     {

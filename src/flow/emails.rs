@@ -10,7 +10,7 @@ use crate::flow::links::{self, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
 use crate::flow::{Caller, Context, Error};
 use crate::mail::message::Message;
-use crate::store::accounts::{self, Edit};
+use crate::store::accounts;
 use crate::store::email_addresses::{self, StoredAddress};
 use crate::store::one_time_links;
 use crate::store::{StoreError, Tx};
@@ -108,20 +108,19 @@ pub(super) async fn adopt(
     Ok(write_own(tx, account, address.as_str(), now).await?)
 }
 
-/// Part of a transaction: writes the address into `auth_user`. What hangs on the old one ends with it.
+/// Part of a transaction: writes the address into `auth_user`, in place of the one that the account had when
+/// it was judged. What hangs on the old one ends with it.
 pub(super) async fn write_own(
     tx: &mut Tx,
     account: &Account,
     address: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let edit = Edit {
-        email: address.to_owned(),
-        first_name: account.first_name.clone(),
-        last_name: account.last_name.clone(),
-        flags: None,
-    };
-    accounts::edit_in(tx, account.id, &edit, now).await
+    if accounts::set_email_in(tx, account.id, &account.email, address, now).await? {
+        Ok(())
+    } else {
+        Err(StoreError::Retry("somebody else has changed the address meanwhile".to_owned()))
+    }
 }
 
 /// Whether an account other than `account` has verified an address, or has it at all where no two may share

@@ -55,7 +55,8 @@ pub async fn end(
     Ok(true)
 }
 
-/// Ends every family of an account but the one in use, if one is. Tokens from before the change-over that were
+/// Ends every family of an account but the one in use, if one is, and every browser session but the one in
+/// which that began. Tokens from before the change-over that were
 /// not used yet end with those that began before the one that is kept.
 pub async fn end_others(
     store: &Store,

@@ -277,18 +277,21 @@ async fn look_at_django(
 const DJANGO_SLACK: Duration = Duration::from_hours(48);
 
 impl GoodLink {
-    /// Part of a transaction: uses the link up. Of several at once exactly one succeeds.
+    /// Part of a transaction: uses the link up, if the account is still in the state that it depends on; the
+    /// account stays so until the transaction changes it. Of several at once exactly one succeeds.
     pub async fn use_up(
         &self,
         context: &Context,
         tx: &mut Tx,
         now: Timestamp,
     ) -> Result<bool, Error> {
+        let Self { digest, purpose, account, address, state, .. } = self;
+        let locked = accounts::lock_in(tx, *account).await?;
+        if locked.is_none_or(|now| link::state_of(&now, address, *purpose) != *state) {
+            return Ok(false);
+        }
         Ok(match self.maker {
-            Maker::Avain => {
-                let Self { digest, purpose, account, state, .. } = self;
-                one_time_links::use_up(tx, digest, *purpose, *account, state, now).await?
-            }
+            Maker::Avain => one_time_links::use_up(tx, digest, *purpose, *account, now).await?,
             Maker::Django => {
                 let lifetime = context.accounts.django_links.as_ref().map(|links| links.lifetime);
                 let used = NewLink {

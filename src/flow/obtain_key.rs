@@ -4,8 +4,8 @@ use crate::account::account::{Account, AccountId};
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::flow::audit::{self, Event};
-use crate::flow::{Caller, Context, Credentials, Error, Fault, sign_in};
-use crate::store::{Store, api_keys};
+use crate::flow::{Caller, Context, Credentials, Error, Fault, Refusal, sign_in};
+use crate::store::{Store, Tx, accounts, api_keys};
 use crate::token::opaque::ClassicKey;
 
 /// The classic key of the account, made where there is none: the same each time
@@ -19,7 +19,7 @@ pub async fn obtain_key(
     sign_in_with_key(context, caller, checked.account()).await
 }
 
-/// The classic key of an account whose owner has just shown the password.
+/// The classic key of an account whose owner has just shown the password, unless it was changed since.
 pub(super) async fn sign_in_with_key(
     context: &Context,
     caller: &Caller,
@@ -27,9 +27,14 @@ pub(super) async fn sign_in_with_key(
 ) -> Result<ClassicKey, Error> {
     let (now, caller) = (context.now(), caller.as_owner(account.id));
     let random = context.random.as_ref();
-    let key = key_of(&context.store, &caller, account.id, random, now).await?;
+    let mut tx = context.store.begin("sign in with API key").await?;
+    if !accounts::hold_in(&mut tx, account).await? {
+        return Err(Refusal::WrongCredentials.into());
+    }
+    let key = key_in(&mut tx, &caller, account.id, random, now).await?;
     let signed_in = audit::event(Event::SignIn, &caller, now).about(account);
-    signed_in.detail("with", "api_key").record_alone(&context.store).await?;
+    signed_in.detail("with", "api_key").record(&mut tx).await?;
+    tx.commit().await?;
     Ok(key)
 }
 
@@ -44,11 +49,25 @@ pub async fn key_of(
     if let Some(key) = api_keys::find_of_account(store, account).await? {
         return Ok(key);
     }
-    if let Some(key) = make(store, caller, account, random, now).await? {
+    let mut tx = store.begin("create API key").await?;
+    let key = key_in(&mut tx, caller, account, random, now).await?;
+    tx.commit().await?;
+    Ok(key)
+}
+
+/// Part of a transaction: as [`key_of`].
+async fn key_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    account: AccountId,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<ClassicKey, Error> {
+    if let Some(key) = make_in(tx, caller, account, random, now).await? {
         return Ok(key);
     }
-    // Somebody else was faster.
-    let found = api_keys::find_of_account(store, account).await?;
+    // It has one, or somebody else was faster.
+    let found = api_keys::find_of_account_in(tx, account).await?;
     found.ok_or(Error::Fault(Fault::Broken("an API key vanished while it was made")))
 }
 
@@ -60,13 +79,25 @@ pub async fn make(
     random: &dyn Random,
     now: Timestamp,
 ) -> Result<Option<ClassicKey>, Error> {
-    let key = ClassicKey::generate(random);
     let mut tx = store.begin("create API key").await?;
-    if !api_keys::create_in(&mut tx, &key, account, now).await? {
+    let key = make_in(&mut tx, caller, account, random, now).await?;
+    tx.commit().await?;
+    Ok(key)
+}
+
+/// Part of a transaction: as [`make`].
+async fn make_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    account: AccountId,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<Option<ClassicKey>, Error> {
+    let key = ClassicKey::generate(random);
+    if !api_keys::create_in(tx, &key, account, now).await? {
         return Ok(None);
     }
     let created = audit::event(Event::ApiKeyCreated, caller, now).about_id(account);
-    created.detail("kind", "classic").record(&mut tx).await?;
-    tx.commit().await?;
+    created.detail("kind", "classic").record(tx).await?;
     Ok(Some(key))
 }

@@ -10,7 +10,7 @@ use crate::flow::audit::{self, Event};
 use crate::flow::change_email::{self, EmailChange, NotMoved};
 use crate::flow::quota::{self, Quota};
 use crate::flow::{Caller, Context, Error, acting, activate, change_password, personal_keys};
-use crate::store::accounts::{self, Edit, Owner};
+use crate::store::accounts::{self, Owner};
 use crate::store::refresh_families::EndReason;
 use crate::store::{StoreError, Tx};
 
@@ -47,13 +47,11 @@ pub async fn edit(
         quota::spend(context, caller, Quota::Resend(new.as_str())).await?;
     }
     let mut tx = context.store.begin("edit own account").await?;
-    let edit = Edit {
-        email: account.email.clone(),
-        first_name: changed.first_name.clone(),
-        last_name: changed.last_name.clone(),
-        flags: None,
-    };
-    accounts::edit_in(&mut tx, account.id, &edit, now).await?;
+    let (first_name, last_name) = (&changed.first_name, &changed.last_name);
+    if changed != *account {
+        accounts::set_names_in(&mut tx, account.id, first_name, last_name, now).await?;
+        audit::event(Event::AccountChanged, caller, now).about(account).record(&mut tx).await?;
+    }
     if let Some(new) = new_email {
         let new = new.as_ref();
         let done =
@@ -61,9 +59,6 @@ pub async fn edit(
         if let Err(why) = done.await? {
             return Ok(Err(why));
         }
-    }
-    if edit.first_name != account.first_name || edit.last_name != account.last_name {
-        audit::event(Event::AccountChanged, caller, now).about(account).record(&mut tx).await?;
     }
     tx.commit().await?;
     Ok(Ok(changed))

@@ -118,7 +118,9 @@ pub async fn confirm(
     }
     let Some(link) = link else { return Ok(Err(NotReset::BadToken)) };
     let password = context.hashing.hash(new).await?;
-    if change_password::store(context, caller, &account, &password, notice, Some(&link)).await? {
+    let same = |now: &Account| now.password == account.password;
+    let link = Some(&link);
+    if change_password::store(context, caller, &account, &password, notice, link, same).await? {
         attempt::recovered(context, caller, &account.username).await?;
         Ok(Ok(account))
     } else {

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use crate::account::account::Account;
+use crate::account::password::StoredPassword;
 use crate::base::clock::Timestamp;
 use crate::base::digest::{Digest, DigestKey};
 use crate::base::encode::hex;
 use crate::flow::acting::{self, ActingRules};
 use crate::flow::audit::{self, Event};
-use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, TokenPair, sign_in};
+use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, Refusal, TokenPair, sign_in};
 use crate::store::refresh_families::EndReason;
 use crate::store::sessions::{self, ListedSession, NewSession};
 use crate::store::{Tx, accounts, refresh_families};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::FamilyId;
+use crate::token::credential::Denial;
 use crate::token::django_session::{self, DjangoSessions};
 use crate::token::session::{LiveSession, SessionSecret, password_state};
 
@@ -65,12 +67,13 @@ pub async fn begin(
     if let Some(replaced) = replaced {
         end(context, caller, replaced).await?;
     }
-    let password = checked.rehashed().unwrap_or(&checked.account().password);
-    let password = password_state(password);
     let account = checked.into_account();
     let now = context.now();
     let mut tx = context.store.begin("begin session").await?;
-    let begun = begin_in(context, &mut tx, caller, &account, password, None).await?;
+    if !accounts::hold_in(&mut tx, &account).await? {
+        return Err(Refusal::WrongCredentials.into());
+    }
+    let begun = begin_in(context, &mut tx, caller, &account, None).await?;
     let caller = caller.as_owner(account.id);
     audit::event(Event::SignIn, &caller, now).about(&account).record(&mut tx).await?;
     tx.commit().await?;
@@ -78,19 +81,20 @@ pub async fn begin(
     Ok(Some(begun))
 }
 
-/// A new session of the same account after its password has become another, which has ended all others.
-/// `None` where the account is gone.
+/// A new session of the same account after its password has become `password`, which has ended all others.
+/// `None` where the account is gone, or somebody has changed its password since.
 pub async fn begin_anew(
     context: &Context,
     caller: &Caller,
     session: &LiveSession,
+    password: StoredPassword,
 ) -> Result<Option<BegunSession>, Error> {
-    let Some(account) = accounts::find_by_id(&context.store, session.account().id).await? else {
-        return Ok(None);
-    };
-    let password = password_state(&account.password);
+    let account = Account { password, ..session.account().clone() };
     let mut tx = context.store.begin("begin session anew").await?;
-    let begun = begin_in(context, &mut tx, caller, &account, password, None).await?;
+    if !accounts::hold_in(&mut tx, &account).await? {
+        return Ok(None);
+    }
+    let begun = begin_in(context, &mut tx, caller, &account, None).await?;
     tx.commit().await?;
     Ok(Some(begun))
 }
@@ -102,7 +106,6 @@ pub(super) async fn begin_in(
     tx: &mut Tx,
     caller: &Caller,
     account: &Account,
-    password: Digest,
     acting: Option<(&LiveSession, Timestamp)>,
 ) -> Result<BegunSession, Error> {
     let now = context.now();
@@ -117,7 +120,7 @@ pub(super) async fn begin_in(
     let new = NewSession {
         digest: secret.digest(),
         account: account.id,
-        password,
+        password: password_state(&account.password),
         begun_at,
         ends_at,
         address: caller.address,
@@ -280,6 +283,12 @@ pub async fn tokens(
     let stamp = issuer.refresh_stamp(who.ends_at());
     let pair = TokenPair { access: issuer.access(&who)?, refresh: issuer.refresh(&who, &stamp)? };
     let mut tx = context.store.begin("begin refresh family of session").await?;
+    // It was alive when it was found: what has ended it since is committed, or waits for this.
+    let holds = accounts::hold_in(&mut tx, account).await?
+        && (session.is_djangos() || sessions::hold_in(&mut tx, session.digest()).await?);
+    if !holds {
+        return Err(Refusal::Denied(Denial::NoCredentials).into());
+    }
     let origin = caller.origin();
     refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp, &origin).await?;
     if !session.is_djangos() {

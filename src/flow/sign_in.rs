@@ -25,7 +25,7 @@ pub async fn check(
     let known = account.clone();
     let meant = known.as_ref().map_or(name, |account| &account.username);
     let attempt = Attempt::begin(context, caller, meant, known.as_ref()).await?;
-    match context.hashing.check(password, account).await? {
+    match check_and_rehash(context, account, password).await? {
         PasswordCheck::Wrong => {
             attempt.failed("wrong_password").await?;
             Err(Refusal::WrongCredentials.into())
@@ -37,13 +37,29 @@ pub async fn check(
             } else {
                 attempt.failed("inactive").await?;
             }
-            if let (Some(known), Some(rehashed)) = (known, checked.rehashed()) {
-                let stored = &known.password;
-                accounts::rehash_password(&context.store, known.id, stored, rehashed).await?;
-            }
             Ok(checked)
         }
     }
+}
+
+/// Checks a password, and stores it anew where its hash is below the floor. Where somebody was faster, by the
+/// same password or another, it is held against what they have stored.
+async fn check_and_rehash(
+    context: &Context,
+    account: Option<Account>,
+    password: Secret<String>,
+) -> Result<PasswordCheck, Error> {
+    let once_more = password.clone();
+    let PasswordCheck::Right(checked) = context.hashing.check(password, account).await? else {
+        return Ok(PasswordCheck::Wrong);
+    };
+    let Some(rehashed) = checked.rehashed() else { return Ok(PasswordCheck::Right(checked)) };
+    let (store, account) = (&context.store, checked.account());
+    if accounts::rehash_password(store, account.id, &account.password, rehashed).await? {
+        return Ok(PasswordCheck::Right(checked.stored()));
+    }
+    let account = accounts::find_by_id(store, account.id).await?;
+    Ok(context.hashing.check(once_more, account).await?)
 }
 
 /// The account that signs in with this: its user name to the letter or, where the site has it so, its
@@ -98,7 +114,7 @@ pub async fn sign_in(
     begin(context, layout, caller, &checked).await
 }
 
-/// Begins a refresh family for the owner of a checked password.
+/// Begins a refresh family for the owner of a checked password, unless it was changed since it was checked.
 pub async fn begin(
     context: &Context,
     layout: &LayoutRules,
@@ -118,6 +134,9 @@ pub async fn begin(
     let stamp = issuer.refresh_stamp(ends_at);
     let pair = TokenPair { access: issuer.access(&who)?, refresh: issuer.refresh(&who, &stamp)? };
     let mut tx = context.store.begin("begin refresh family").await?;
+    if !accounts::hold_in(&mut tx, checked.account()).await? {
+        return Err(Refusal::WrongCredentials.into());
+    }
     let origin = caller.origin();
     refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp, &origin).await?;
     audit::event(Event::SignIn, &caller.as_owner(account), now)

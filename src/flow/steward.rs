@@ -23,7 +23,7 @@ use crate::flow::{
     register,
 };
 use crate::mail::message::Message;
-use crate::store::accounts::{self, Edit, Owner};
+use crate::store::accounts::{self, Owner};
 use crate::store::refresh_families::ListedFamily;
 use crate::store::sessions::ListedSession;
 use crate::store::{StoreError, clients};
@@ -237,13 +237,8 @@ impl Steward<'_> {
         let mut changed = account.clone();
         (changed.first_name, changed.last_name) = (new.first_name, new.last_name);
         if changed != *account {
-            let edit = Edit {
-                email: account.email.clone(),
-                first_name: changed.first_name.clone(),
-                last_name: changed.last_name.clone(),
-                flags: None,
-            };
-            accounts::edit_in(&mut tx, account.id, &edit, now).await?;
+            let (first_name, last_name) = (&changed.first_name, &changed.last_name);
+            accounts::set_names_in(&mut tx, account.id, first_name, last_name, now).await?;
             let edited = audit::event(Event::AccountChanged, self.caller, now).about(account);
             edited.record(&mut tx).await?;
         }
@@ -316,8 +311,12 @@ impl Steward<'_> {
         }
         let password = context.hashing.hash(new).await?;
         let notice = context.accounts.confirm_password;
-        change_password::store(context, self.caller, account, &password, notice, None).await?;
-        Ok(Ok(()))
+        // Their rank may have become another while the password was hashed.
+        let same = |now: &Account| power(now) == power(account);
+        let (caller, link) = (self.caller, None);
+        let done =
+            change_password::store(context, caller, account, &password, notice, link, same).await?;
+        Ok(if done { Ok(()) } else { Err(NotDone::NotAllowed) })
     }
 
     /// Deletes an account with all that hangs on it.

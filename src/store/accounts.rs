@@ -6,7 +6,7 @@ use crate::account::principal::Principal;
 use crate::base::clock::Timestamp;
 use crate::store::changes::{self, Change};
 use crate::store::refresh_families::EndReason;
-use crate::store::{Row, Store, StoreError, Tx, Value};
+use crate::store::{Row, Store, StoreError, Tx, sessions};
 use crate::token::claims::FamilyId;
 use crate::token::session::password_state;
 use crate::token::standing::Standing;
@@ -139,6 +139,19 @@ pub async fn newest_passwords(store: &Store, most: i64) -> Result<Vec<StoredPass
     rows.iter().map(|row| row.text("password").map(StoredPassword::new)).collect()
 }
 
+/// Part of a transaction: the account as it is now. Until the transaction ends nobody else changes it, or
+/// does what hangs on its password.
+pub async fn lock_in(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, StoreError> {
+    one(&tx.run("accounts.lock", &[id.get().into()]).await?)
+}
+
+/// Part of a transaction: whether an account's password is still the one that was judged, and it is as
+/// active as then; it stays so until the transaction ends.
+pub async fn hold_in(tx: &mut Tx, judged: &Account) -> Result<bool, StoreError> {
+    let now = lock_in(tx, judged.id).await?;
+    Ok(now.is_some_and(|now| now.password == judged.password && now.is_active == judged.is_active))
+}
+
 /// Part of a transaction: makes an account. [`StoreError::Unique`] where the name is taken.
 pub async fn create_in(tx: &mut Tx, new: &NewAccount<'_>) -> Result<AccountId, StoreError> {
     let rows = tx
@@ -163,22 +176,23 @@ pub async fn create_in(tx: &mut Tx, new: &NewAccount<'_>) -> Result<AccountId, S
     Ok(id)
 }
 
-/// Replaces a stored password by the same one hashed anew, if it still stands there.
+/// Replaces a stored password by the same one hashed anew, if it still stands there; gives whether it did.
 pub async fn rehash_password(
     store: &Store,
     id: AccountId,
     old: &StoredPassword,
     new: &StoredPassword,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut tx = store.begin("rehash password").await?;
     let params = [id.get().into(), old.expose().into(), new.expose().into()];
-    let stored = tx.run("accounts.rehash_password", &params).await?;
-    if !stored.is_empty() {
+    let stored = !tx.run("accounts.rehash_password", &params).await?.is_empty();
+    if stored {
         // It is the same password: browser sessions go on.
         let params = [id.get().into(), password_state(old).into(), password_state(new).into()];
         tx.run("sessions.follow_rehash", &params).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(stored)
 }
 
 /// Part of a transaction: gives an account another password and ends all its families.
@@ -202,13 +216,6 @@ pub async fn set_username_in(
 ) -> Result<(), StoreError> {
     tx.run("accounts.set_username", &[id.get().into(), username.into()]).await?;
     changes::note(tx, Change::Account(id.get()), now).await
-}
-
-/// Part of a transaction: until it ends, no other that locks or changes this account goes on. Gives whether
-/// the account is on; `None` where there is none.
-pub async fn lock_in(tx: &mut Tx, id: AccountId) -> Result<Option<bool>, StoreError> {
-    let rows = tx.run("accounts.lock", &[id.get().into()]).await?;
-    rows.first().map(|row| row.bool("is_active")).transpose()
 }
 
 /// Part of a transaction: switches an account off and ends all its families.
@@ -237,29 +244,57 @@ pub async fn set_active_in(
     Ok(changed)
 }
 
-/// Part of a transaction: changes an account's address, names and flags.
+/// Part of a transaction: changes an account's address, names and flags, whatever they were.
 pub async fn edit_in(
     tx: &mut Tx,
     id: AccountId,
     edit: &Edit,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let mut params: Vec<Value> = vec![
+    let params = [
         id.get().into(),
         edit.email.as_str().into(),
         edit.first_name.as_str().into(),
         edit.last_name.as_str().into(),
     ];
+    tx.run("accounts.edit", &params).await?;
     if let Some((is_staff, is_superuser)) = edit.flags {
-        params.extend([is_staff.into(), is_superuser.into()]);
-        tx.run("accounts.edit", &params).await?;
-    } else {
-        tx.run("accounts.edit_names", &params).await?;
+        set_rank_in(tx, id, is_staff, is_superuser, now).await?;
     }
     changes::note(tx, Change::Account(id.get()), now).await
 }
 
-/// Part of a transaction: changes the flags of an account. Gives whether they were others before.
+/// Part of a transaction: changes an account's names.
+pub async fn set_names_in(
+    tx: &mut Tx,
+    id: AccountId,
+    first_name: &str,
+    last_name: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let params = [id.get().into(), first_name.into(), last_name.into()];
+    tx.run("accounts.set_names", &params).await?;
+    changes::note(tx, Change::Account(id.get()), now).await
+}
+
+/// Part of a transaction: changes an account's address, if it still is `old`; gives whether it was.
+pub async fn set_email_in(
+    tx: &mut Tx,
+    id: AccountId,
+    old: &str,
+    new: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let params = [id.get().into(), old.into(), new.into()];
+    let changed = !tx.run("accounts.set_email", &params).await?.is_empty();
+    if changed {
+        changes::note(tx, Change::Account(id.get()), now).await?;
+    }
+    Ok(changed)
+}
+
+/// Part of a transaction: changes the flags of an account; who may act as whom depends on them, so that ends
+/// what somebody does as another. Gives whether they were others before.
 pub async fn set_rank_in(
     tx: &mut Tx,
     id: AccountId,
@@ -270,6 +305,7 @@ pub async fn set_rank_in(
     let params = [id.get().into(), is_staff.into(), is_superuser.into()];
     let changed = !tx.run("accounts.set_rank", &params).await?.is_empty();
     if changed {
+        sessions::end_acting_in(tx, id, now).await?;
         changes::note(tx, Change::Account(id.get()), now).await?;
     }
     Ok(changed)
@@ -278,12 +314,13 @@ pub async fn set_rank_in(
 /// Part of a transaction: deletes an account, its API keys and all of ours that hangs on it.
 /// [`StoreError::ForeignKey`] where other tables refer to it, at once or at the COMMIT.
 pub async fn delete_in(tx: &mut Tx, id: AccountId, now: Timestamp) -> Result<(), StoreError> {
+    sessions::end_acting_in(tx, id, now).await?;
     tx.run("api_keys.delete_of_account", &[id.get().into()]).await?;
     tx.run("accounts.delete", &[id.get().into()]).await?;
     changes::note(tx, Change::Account(id.get()), now).await
 }
 
-/// Part of a transaction: ends all families of an account.
+/// Part of a transaction: ends all sessions and families of an account.
 pub async fn revoke_all_in(
     tx: &mut Tx,
     id: AccountId,
@@ -344,7 +381,8 @@ pub async fn revoked_before(store: &Store, id: AccountId) -> Result<Option<Times
     Ok(moment.map(Timestamp::from_millis))
 }
 
-/// Part of a transaction: ends all families of an account that began up to now.
+/// Part of a transaction: ends all sessions and families of an account that began up to now, and what is done
+/// from them as somebody else.
 async fn end_all(
     tx: &mut Tx,
     id: AccountId,
@@ -354,6 +392,8 @@ async fn end_all(
     // One past this millisecond: what began within it is ended too.
     let before = now.millis() + 1;
     tx.run("accounts.revoke_before", &[id.get().into(), before.into()]).await?;
+    // Sessions first: a family that begins in one is there when families are ended, or never begins.
+    sessions::end_of_account_in(tx, id, now).await?;
     let params = [id.get().into(), now.seconds().into(), reason.as_str().into()];
     tx.run("refresh_families.end_of_account", &params).await?;
     changes::note(tx, Change::Account(id.get()), now).await

@@ -23,7 +23,18 @@ pub async fn find_of_account(
     store: &Store,
     account: AccountId,
 ) -> Result<Option<ClassicKey>, StoreError> {
-    let rows = store.read("api_keys.find_of_account", &[account.get().into()]).await?;
+    first_key(&store.read("api_keys.find_of_account", &[account.get().into()]).await?)
+}
+
+/// Part of a transaction: as [`find_of_account`].
+pub async fn find_of_account_in(
+    tx: &mut Tx,
+    account: AccountId,
+) -> Result<Option<ClassicKey>, StoreError> {
+    first_key(&tx.run("api_keys.find_of_account", &[account.get().into()]).await?)
+}
+
+fn first_key(rows: &[Row]) -> Result<Option<ClassicKey>, StoreError> {
     let key = rows.first().map(|row| row.text("key")).transpose()?;
     Ok(key.map(ClassicKey::from_stored))
 }

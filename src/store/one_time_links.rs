@@ -57,23 +57,18 @@ pub async fn create_none(tx: &mut Tx, purpose: Purpose) -> Result<(), StoreError
     tx.run("one_time_links.create_none", &[purpose.as_str().into()]).await.map(drop)
 }
 
-/// Part of a transaction: uses a link up, if it was not used before, has not ended, and the account is
-/// still in the state that it depends on. Of several at once exactly one succeeds.
+/// Part of a transaction: uses a link up, if it was not used before and has not ended. Of several at once
+/// exactly one succeeds. Whether the account is still in the state that it depends on is for the caller to
+/// judge, by [`crate::store::accounts::lock_in`].
 pub async fn use_up(
     tx: &mut Tx,
     digest: &Digest,
     purpose: Purpose,
     account: AccountId,
-    state: &Digest,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let params = [
-        (*digest).into(),
-        purpose.as_str().into(),
-        account.get().into(),
-        (*state).into(),
-        now.seconds().into(),
-    ];
+    let params =
+        [(*digest).into(), purpose.as_str().into(), account.get().into(), now.seconds().into()];
     Ok(!tx.run("one_time_links.use", &params).await?.is_empty())
 }
 

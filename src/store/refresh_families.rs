@@ -6,7 +6,7 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::store::changes::{self, Change};
-use crate::store::{Row, Store, StoreError, Tx, accounts};
+use crate::store::{Row, Store, StoreError, Tx, accounts, sessions};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::{FamilyId, Kind, Stamp};
 use crate::token::refresh::Family;
@@ -254,7 +254,7 @@ pub async fn end_one_in(
 }
 
 /// Part of a transaction: ends all families of this account but `kept`, also those that nobody has used here
-/// yet, as far as they began before it.
+/// yet, as far as they began before it, and all browser sessions but the one in which it began.
 pub async fn end_others_in(
     tx: &mut Tx,
     account: AccountId,
@@ -263,6 +263,7 @@ pub async fn end_others_in(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     accounts::revoke_before_in(tx, account, kept.begun_at()).await?;
+    sessions::end_without_family_in(tx, account, kept, reason, now).await?;
     end_some(tx, "refresh_families.end_others_of_account", account, kept, reason, now).await?;
     changes::note(tx, Change::Account(account.get()), now).await
 }

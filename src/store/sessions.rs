@@ -104,8 +104,13 @@ pub async fn touch(
     store.write("sessions.touch", &params).await.map(drop)
 }
 
-/// Part of a transaction: lets a refresh family end when the session is signed out.
-/// [`StoreError::ForeignKey`] where the session has ended meanwhile.
+/// Part of a transaction: whether a session is still there; it stays until the transaction ends.
+pub async fn hold_in(tx: &mut Tx, digest: &Digest) -> Result<bool, StoreError> {
+    Ok(!tx.run("sessions.lock", &[(*digest).into()]).await?.is_empty())
+}
+
+/// Part of a transaction: lets a refresh family end when the session, which [`hold_in`] has found, is signed
+/// out.
 pub async fn bind_family_in(
     tx: &mut Tx,
     digest: &Digest,
@@ -134,6 +139,47 @@ pub async fn end_others_in(
     changes::note(tx, Change::Account(account.get()), now).await
 }
 
+/// Part of a transaction: ends all sessions of an account, and what is done from them as somebody else. Their
+/// refresh families are for the caller to end.
+pub(super) async fn end_of_account_in(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    end_acting_in(tx, account, now).await?;
+    tx.run("sessions.end_of_account", &[account.get().into()]).await.map(drop)
+}
+
+/// Part of a transaction: ends the sessions in which somebody acts as this account, or this account as
+/// somebody, with their refresh families.
+pub(super) async fn end_acting_in(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for acting in &tx.run("sessions.acting", &[account.get().into()]).await? {
+        let owner = AccountId::new(acting.int32("account_id")?);
+        end_in(tx, &acting.digest("digest")?, owner, EndReason::SignOut, now).await?;
+    }
+    Ok(())
+}
+
+/// Part of a transaction: ends all sessions of an account but the one in which that refresh family began, if
+/// it began in one.
+pub(super) async fn end_without_family_in(
+    tx: &mut Tx,
+    account: AccountId,
+    family: FamilyId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let params = [account.get().into(), family.as_bytes().as_slice().into()];
+    for session in &tx.run("sessions.without_family", &params).await? {
+        end_in(tx, &session.digest("digest")?, account, reason, now).await?;
+    }
+    Ok(())
+}
+
 /// Part of a transaction: ends a session of that account, what was done from it as somebody else, and their
 /// refresh families. `false` where there is none.
 pub async fn end_in(
@@ -143,6 +189,7 @@ pub async fn end_in(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
+    hold_in(tx, digest).await?;
     let params = [(*digest).into(), now.seconds().into(), reason.as_str().into()];
     for row in tx.run("sessions.end_families", &params).await? {
         changes::note(tx, Change::Account(row.int32("account_id")?), now).await?;

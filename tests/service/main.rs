@@ -36,6 +36,7 @@ mod jwt;
 mod keys;
 mod link;
 mod proxy;
+mod races;
 mod revocation;
 mod routes;
 #[path = "../support/mod.rs"]

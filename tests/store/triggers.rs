@@ -112,6 +112,39 @@ fn what_django_changes_is_told() {
     });
 }
 
+/// What somebody does as another ends when Django changes who they are; and no earlier moment than one that
+/// counts already is where sign-outs begin.
+#[test]
+fn acting_ends_with_what_django_changes() {
+    block_on(async {
+        let shared = Shared::make().await;
+        let act = "INSERT INTO avain.sessions (digest, account_id, password_digest, begun_at_ms, used_at, ends_at,
+                address, program, actor_session)
+            VALUES (sha256('actor'), 1, sha256('p'), 1, 1, 9, '', '', NULL),
+                (sha256('acting'), 2, sha256('p'), 1, 1, 9, '', '', sha256('actor'));
+            INSERT INTO avain.session_families SELECT id, sha256('acting') FROM avain.refresh_families";
+        for change in ["is_staff = NOT is_staff", "password = password || 'x'", "is_active = FALSE"]
+        {
+            for (changed, told) in [(1, 2), (2, 1)] {
+                shared.forget().await;
+                shared.begin_family().await;
+                let reset = "DELETE FROM avain.sessions; UPDATE auth_user SET is_active = TRUE";
+                shared.django.batch_execute(reset).await.expect("it runs");
+                shared.django.batch_execute(act).await.expect("they begin");
+                let change = format!("UPDATE auth_user SET {change} WHERE id = {changed}");
+                assert_eq!(shared.told(&change).await.len(), told, "{change}");
+                assert_ne!(shared.families().await.0, ["active"], "{change}");
+            }
+        }
+        let ahead = "UPDATE avain.account_revocations SET revoked_before_ms = 9000000000000000";
+        shared.django.batch_execute(ahead).await.expect("it runs");
+        shared.told("UPDATE auth_user SET password = 'again' WHERE id = 2").await;
+        let moment =
+            "SELECT revoked_before_ms::text FROM avain.account_revocations WHERE account_id = 2";
+        assert_eq!(shared.database.texts(moment).await, ["9000000000000000"]);
+    });
+}
+
 /// Our own transactions tell themselves what they change, and a password that is only hashed anew is the same.
 #[test]
 fn our_own_changes_are_told_once() {

@@ -342,7 +342,7 @@ async fn set_password(
         match change_password::change_password(context, &ask.client, caller, None, new, rules)
             .await?
         {
-            Ok(()) => dialect.sentence("New password has been saved."),
+            Ok(_) => dialect.sentence("New password has been saved."),
             Err(change_password::NotChanged::Rules(broken)) => dialect.weak(&broken),
             Err(change_password::NotChanged::WrongPassword) => dialect.mismatch(),
         },

@@ -350,7 +350,7 @@ async fn set_password(
         match change_password::change_password(context, &ask.client, caller, None, new, rules)
             .await?
         {
-            Ok(()) => djoser.nothing(),
+            Ok(_) => djoser.nothing(),
             Err(why) => djoser.not_changed(&why),
         },
     )

@@ -120,9 +120,9 @@ pub(super) async fn password(visit: &mut Visit<'_>) -> Result<Reply, Error> {
             let changed =
                 change_password::change_password(context, caller, account, None, new, rules);
             match changed.await? {
-                Ok(()) => {
+                Ok(password) => {
                     let reply = Reply::redirect(visit.at("/password_change/?saved"));
-                    let begun = sessions::begin_anew(context, caller, session).await?;
+                    let begun = sessions::begin_anew(context, caller, session, password).await?;
                     return Ok(match begun {
                         Some(begun) => keep(visit, reply, &begun),
                         None => reply,

@@ -1,13 +1,15 @@
 //! `/accounts/acting/`: acting as somebody else.
 
 use avain::account::account::AccountId;
+use avain::flow::Caller;
+use avain::flow::administer::{self, Deleted};
 use avain::flow::audit::{self, Search};
-use avain::store::accounts;
+use avain::store::accounts::{self, Owner};
 use serde_json::json;
 
 use crate::browser::Browser;
 use crate::client::Request;
-use crate::harness::{Engine, PASSWORD, TestService};
+use crate::harness::{Engine, PASSWORD, Pair, TestService};
 use crate::jwt::claims;
 
 on_both_engines! {
@@ -15,6 +17,7 @@ on_both_engines! {
     only_the_less_powerful_are_acted_as
     acting_ends_with_time_right_and_sign_out
     nobody_takes_a_name_that_gives_the_right
+    tokens_of_acting_end_with_what_the_actor_loses
 }
 
 const ON: &[(&str, &str)] = &[("sessions.acting", "on"), ("sessions.acting_staff", "helper")];
@@ -213,4 +216,57 @@ async fn nobody_takes_a_name_that_gives_the_right(engine: Engine) {
     browser.sign_in("root").await;
     browser.get(path).await;
     assert_eq!(browser.send(path, &[("username", "vacant")]).await.status, 302);
+}
+
+async fn tokens_of_acting_end_with_what_the_actor_loses(engine: Engine) {
+    let service = people(engine, ON).await;
+    let (store, caller) = (service.store(), Caller::default());
+    let random = service.service.context.random.as_ref();
+    let [root, aino] = [2, 1].map(AccountId::new);
+    for measure in ["password", "signed out", "off", "demoted", "promoted", "deleted"] {
+        service.pass(1);
+        let now = service.now();
+        let mut browser = Browser::new(&service);
+        browser.sign_in("root").await;
+        assert_eq!(act(&mut browser, "aino").await, 302, "{measure}");
+        let pair = Pair::of(&browser.get("/auth/token/").await);
+        let other = service.sign_in("aino").await;
+        assert!(service.admits(&pair.bearer()).await, "{measure}");
+        match measure {
+            "password" => {
+                let hash = service.hash(PASSWORD).await;
+                let set = administer::set_password(store, &caller, root, &hash, now);
+                set.await.expect("it is set");
+            }
+            "signed out" => {
+                let done = administer::sign_out_everywhere(store, &caller, root, now);
+                done.await.expect("it is done");
+            }
+            "off" => {
+                let off = administer::set_active(store, &caller, root, false, now);
+                assert!(off.await.expect("it is off"));
+            }
+            "demoted" => {
+                let set = administer::set_rank(store, &caller, root, true, false, now);
+                assert!(set.await.expect("it is set"));
+            }
+            "promoted" => {
+                let set = administer::set_rank(store, &caller, aino, true, true, now);
+                assert!(set.await.expect("it is set"));
+            }
+            _ => {
+                let gone = administer::delete(store, &caller, Owner::Avain, root, now, random);
+                assert_eq!(gone.await.expect("it is gone"), Deleted::Removed);
+            }
+        }
+        service.refuses_soon(&pair.bearer()).await;
+        let answer =
+            service.post("/auth/token/refresh/", &json!({ "refresh": pair.refresh })).await;
+        assert_eq!(answer.status, 401, "{measure}: {}", answer.text());
+        assert_eq!(browser.get("/auth/token/").await.status, 401, "{measure}");
+        assert!(service.admits(&other.bearer()).await, "{measure}: their own go on");
+        administer::set_active(store, &caller, root, true, now).await.expect("it is on");
+        administer::set_rank(store, &caller, root, true, true, now).await.expect("it is set");
+        administer::set_rank(store, &caller, aino, false, false, now).await.expect("it is set");
+    }
 }
