@@ -109,7 +109,8 @@ pub(super) enum UserCommand {
         /// Its user name, or its mail address.
         name: String,
     },
-    /// Switch an account off. Its tokens and keys are refused at once.
+    /// Switch an account off. Its tokens and keys are refused at once, and no activation link switches it on
+    /// again.
     Deactivate {
         /// Its user name, or its mail address.
         name: String,

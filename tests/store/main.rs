@@ -86,7 +86,9 @@ on_every_engine! {
     api_keys: one_key_for_each_account a_key_tells_how_its_owner_stands revoking_is_told_once
         one_of_twenty_keys_is_kept;
     personal_keys: what_is_made_is_found_until_it_ends an_end_is_one_entry_in_the_feed
-        one_of_twenty_rotations_takes_a_keys_place uses_are_noted_together_and_once_a_minute
+        one_of_twenty_rotations_takes_a_keys_place
+        a_list_has_an_end_and_begins_with_what_is_in_force
+        uses_are_noted_together_and_once_a_minute
         sweeping_takes_what_ended_long_ago_in_small_batches;
     refresh_families: what_is_begun_is_found rotation_asks_for_the_token_in_force
         one_of_twenty_rotations_wins an_end_is_told_once_and_stays sweeping_takes_what_has_expired;

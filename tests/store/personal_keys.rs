@@ -143,6 +143,23 @@ pub(crate) async fn one_of_twenty_rotations_takes_a_keys_place(database: Databas
     );
 }
 
+pub(crate) async fn a_list_has_an_end_and_begins_with_what_is_in_force(database: Database) {
+    let store = database.migrated().await;
+    let aino = make(&store, "aino").await;
+    let mut ids = Vec::new();
+    for seed in 0..5 {
+        ids.push(keep(&store, aino, seed, &Terms::default()).await);
+    }
+    for id in &ids[1..] {
+        assert!(in_tx!(store, revoke(aino, *id, later(1))));
+    }
+    for (most, expected) in [(1, vec![0]), (3, vec![0, 3, 4]), (9, vec![0, 1, 2, 3, 4])] {
+        let listed = personal_keys::of_account(&store, aino, later(2), most).await;
+        let listed: Vec<_> = listed.expect("it runs").iter().map(|key| key.id).collect();
+        assert_eq!(listed, expected.iter().map(|at| ids[*at]).collect::<Vec<_>>());
+    }
+}
+
 pub(crate) async fn uses_are_noted_together_and_once_a_minute(database: Database) {
     let store = database.migrated().await;
     let aino = make(&store, "aino").await;
