@@ -161,7 +161,8 @@ proptest! {
             let asked = views.each_ref().map(|view| by_hand(&rules, method, host, view));
             let alike = asked.iter().all(|access| *access == asked[0]);
             let odd = is_odd(&views[1]) || is_odd(&views[2]) || raw.contains('\\');
-            let expected = !odd && alike && passes(asked[0], who);
+            // A method in small letters is one that some servers take for another.
+            let expected = !odd && alike && method != "get" && passes(asked[0], who);
 
             let scope = HeaderValue::from_static(who.2);
             let scope = Some(&scope).filter(|scope| !scope.is_empty());

@@ -45,7 +45,8 @@ fn anonymous_may_read_and_writing_needs_an_account() {
     assert_eq!(ask("GET", "/api"), Requirement::Anonymous);
     assert_eq!(ask("OPTIONS", "/mobile-api/v1/"), Requirement::Anonymous);
     assert_eq!(ask("POST", "/api/v1/hobbies/"), Requirement::Authenticated);
-    assert_eq!(ask("get", "/api/v1/hobbies/"), Requirement::Authenticated);
+    assert_eq!(ask("get", "/api/v1/hobbies/"), Requirement::Deny);
+    assert_eq!(ask("Post", "/api/v1/hobbies/"), Requirement::Deny);
     assert_eq!(ask("PROPFIND", "/api/v1/"), Requirement::Authenticated);
 }
 
