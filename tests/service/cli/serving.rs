@@ -20,6 +20,7 @@ use crate::support::block_on;
 pub(super) struct Serving {
     child: Child,
     log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
     pub(super) public: SocketAddr,
     operations: SocketAddr,
 }
@@ -40,14 +41,14 @@ impl Serving {
         let log = Arc::new(Mutex::new(String::new()));
         let errors = BufReader::new(child.stderr.take().expect("it is piped"));
         let kept = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
                 let mut log = kept.lock().expect("nobody panics here");
                 log.push_str(&line);
                 log.push('\n');
             }
         });
-        let serving = Self { child, log, public, operations };
+        let serving = Self { child, log, reader: Some(reader), public, operations };
         let started = Instant::now();
         loop {
             let open = tokio::net::TcpStream::connect(operations).await.is_ok();
@@ -122,6 +123,9 @@ impl Serving {
         let out = self.child.stdout.as_mut().expect("it is piped");
         out.read_to_string(&mut printed).expect("is text");
         assert_eq!(printed, "", "logs go to standard error");
+        // What was logged last may still be on its way.
+        let reader = self.reader.take().expect("it is taken here alone");
+        reader.join().expect("nobody panics here");
         (status.code().expect("it exits by itself"), self.log())
     }
 }
