@@ -1,6 +1,7 @@
 //! Audit events: what happened, to whom, by whom, from where. Rows are inserted, read and swept, never
 //! changed; they outlive the account that they are about.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::account::account::AccountId;
@@ -195,6 +196,21 @@ pub struct Cursor {
     pub happened_at: i64,
     /// Its id.
     pub id: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.happened_at, self.id)
+    }
+}
+
+impl Cursor {
+    /// Reads what [`fmt::Display`] writes, as it stands in the addresses of pages.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (happened_at, id) = text.split_once('.')?;
+        Some(Self { happened_at: happened_at.parse().ok()?, id: id.parse().ok()? })
+    }
 }
 
 /// One thing that happened, as it was kept.

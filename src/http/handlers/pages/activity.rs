@@ -19,15 +19,15 @@ const DETAILS: [&str; 6] = ["name", "begins", "from", "address", "added", "remov
 pub(super) async fn activity(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     let account = visit.account()?.id;
     let search = Search { account: Some(account), ..Search::default() };
-    let after = cursor(visit.asked("before"));
+    let after = Cursor::parse(visit.asked("before"));
     let one_more = i64::try_from(MOST + 1).unwrap_or(i64::MAX);
     let mut found = audit::search(&visit.context().store, &search, after, one_more).await?;
     let more = found.len() > MOST;
     found.truncate(MOST);
-    let earlier = found.last().filter(|_| more).map(|last| {
-        let Cursor { happened_at, id } = last.cursor();
-        format!("{}?before={happened_at}.{id}", visit.at("/activity/"))
-    });
+    let earlier = found
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("{}?before={}", visit.at("/activity/"), last.cursor()));
     let shown: Vec<Value> = found.iter().map(|entry| shown(visit, account, entry)).collect();
     let view = json!({
         "parts": parts(),
@@ -37,11 +37,6 @@ pub(super) async fn activity(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         "kept_days": visit.context().audit.retention.map(|kept| kept.as_secs() / 86_400),
     });
     Ok(Reply::page("activity.html", view))
-}
-
-fn cursor(text: &str) -> Option<Cursor> {
-    let (happened_at, id) = text.split_once('.')?;
-    Some(Cursor { happened_at: happened_at.parse().ok()?, id: id.parse().ok()? })
 }
 
 fn shown(visit: &Visit<'_>, account: AccountId, entry: &Entry) -> Value {
@@ -85,8 +80,8 @@ mod tests {
     #[test]
     fn odd_places_begin_with_the_latest() {
         for odd in ["", "1", "1.", ".1", "a.b", "1.2.3"] {
-            assert_eq!(cursor(odd), None, "{odd}");
+            assert_eq!(Cursor::parse(odd), None, "{odd}");
         }
-        assert_eq!(cursor("12.7"), Some(Cursor { happened_at: 12, id: 7 }));
+        assert_eq!(Cursor::parse("12.7"), Some(Cursor { happened_at: 12, id: 7 }));
     }
 }

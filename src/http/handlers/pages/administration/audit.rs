@@ -21,7 +21,7 @@ pub(super) async fn audit(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     let mut shown = List::new(visit, "administration.audit.title", &columns);
     let mut wrong = Form::default();
     let search = asked(visit, &mut shown, &mut wrong).await?;
-    let turn = list::turn(visit, cursor);
+    let turn = list::turn(visit, Cursor::parse);
     let leaf = match &search {
         Some(search) => page(visit, search, &turn).await?,
         None => Leaf::of(Vec::new(), &Turn::<Cursor>::First, ROWS),
@@ -29,10 +29,7 @@ pub(super) async fn audit(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     for entry in &leaf.items {
         shown.table.row(row(visit, entry));
     }
-    shown.pages(visit, &leaf, |entry| {
-        let Cursor { happened_at, id } = entry.cursor();
-        format!("{happened_at}.{id}")
-    });
+    shown.pages(visit, &leaf, |entry| entry.cursor().to_string());
     shown.form(wrong);
     Ok(shown.reply(visit, "audit"))
 }
@@ -129,9 +126,4 @@ pub(super) fn details(json: &str) -> String {
     let told = details.as_object().into_iter().flatten();
     let told = told.map(|(name, value)| format!("{name}: {}", value.as_str().unwrap_or_default()));
     told.collect::<Vec<_>>().join(", ")
-}
-
-fn cursor(text: &str) -> Option<Cursor> {
-    let (happened_at, id) = text.split_once('.')?;
-    Some(Cursor { happened_at: happened_at.parse().ok()?, id: id.parse().ok()? })
 }
