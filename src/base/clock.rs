@@ -76,13 +76,13 @@ impl Timestamp {
     /// This moment moved into the future by `by`.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_add(micros(by)))
     }
 
     /// This moment moved into the past by `by`.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_sub(micros(by)))
     }
 }
 
@@ -117,24 +117,37 @@ impl Clock for SystemClock {
 
 /// A clock that moves only when told to, for tests.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    /// Microseconds since the Unix epoch.
+    at: AtomicI64,
+    /// What each reading adds, in microseconds.
+    tick: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.micros()))
+        Self { at: AtomicI64::new(start.micros()), tick: AtomicI64::new(0) }
     }
 
     /// Moves the clock forward by `by`.
     pub fn advance(&self, by: Duration) {
-        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.0.fetch_add(by, Ordering::SeqCst);
+        self.at.fetch_add(micros(by), Ordering::SeqCst);
+    }
+
+    /// Moves the clock forward by `by` at each reading from now on: who reads it twice sees two moments.
+    pub fn tick(&self, by: Duration) {
+        self.tick.store(micros(by), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.at.fetch_add(self.tick.load(Ordering::SeqCst), Ordering::SeqCst))
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -83,7 +83,7 @@ pub async fn begin(
         return Ok(Err(NotActing::Refused));
     }
     let acting = Some((session, ends_at));
-    let begun = sessions::begin_in(context, &mut tx, caller, &account, acting).await?;
+    let begun = sessions::begin_in(context, &mut tx, caller, &account, acting, now).await?;
     audit::event(Event::ImpersonationBegun, caller, now)
         .about(&account)
         .detail("actor", &actor.username)
@@ -113,5 +113,5 @@ pub async fn end(
         .record(&mut tx)
         .await?;
     tx.commit().await?;
-    Ok(ends_at.map(|ends_at| BegunSession { secret, ends_at }))
+    Ok(ends_at.map(|ends_at| BegunSession { secret, given_at: now, ends_at }))
 }

@@ -46,6 +46,8 @@ const LONGEST_DJANGO_KEY: usize = 40;
 pub struct BegunSession {
     /// What goes into the cookie.
     pub secret: SessionSecret,
+    /// When it was handed out: a cookie's `Max-Age` counts from here.
+    pub given_at: Timestamp,
     /// When it ends at the latest.
     pub ends_at: Timestamp,
 }
@@ -73,7 +75,7 @@ pub async fn begin(
     if !accounts::hold_in(&mut tx, &account).await? {
         return Err(Refusal::WrongCredentials.into());
     }
-    let begun = begin_in(context, &mut tx, caller, &account, None).await?;
+    let begun = begin_in(context, &mut tx, caller, &account, None, now).await?;
     let caller = caller.as_owner(account.id);
     audit::event(Event::SignIn, &caller, now).about(&account).record(&mut tx).await?;
     tx.commit().await?;
@@ -94,7 +96,7 @@ pub async fn begin_anew(
     if !accounts::hold_in(&mut tx, &account).await? {
         return Ok(None);
     }
-    let begun = begin_in(context, &mut tx, caller, &account, None).await?;
+    let begun = begin_in(context, &mut tx, caller, &account, None, context.now()).await?;
     tx.commit().await?;
     Ok(Some(begun))
 }
@@ -107,8 +109,8 @@ pub(super) async fn begin_in(
     caller: &Caller,
     account: &Account,
     acting: Option<(&LiveSession, Timestamp)>,
+    now: Timestamp,
 ) -> Result<BegunSession, Error> {
-    let now = context.now();
     // As with refresh families: never before the moment at which the account was signed out everywhere.
     let revoked_before = accounts::revoked_before(&context.store, account.id).await?;
     let begun_at = now.max(revoked_before.unwrap_or(now));
@@ -128,7 +130,7 @@ pub(super) async fn begin_in(
         actor: acting.map(|(actor, _)| *actor.digest()),
     };
     sessions::begin_in(tx, &new).await?;
-    Ok(BegunSession { secret, ends_at })
+    Ok(BegunSession { secret, given_at: now, ends_at })
 }
 
 /// The session of a presented cookie, where it is alive: one of ours, or of Django's.

@@ -19,10 +19,10 @@ pub struct CookieNames {
     pub csrf: String,
 }
 
-/// The cookie of a session: no script reads it.
+/// The cookie of a session that was handed out at `given_at`: no script reads it.
 #[must_use]
-pub fn session(name: &str, secret: &str, ends_at: Timestamp, now: Timestamp) -> String {
-    let seconds = (ends_at.seconds() - now.seconds()).max(0);
+pub fn session(name: &str, secret: &str, given_at: Timestamp, ends_at: Timestamp) -> String {
+    let seconds = (ends_at.seconds() - given_at.seconds()).max(0);
     let expires = ends_at.http_date();
     format!("{name}={secret}; expires={expires}; HttpOnly; Max-Age={seconds}; Path=/; SameSite=Lax")
 }

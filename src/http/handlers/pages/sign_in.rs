@@ -105,12 +105,12 @@ fn next(visit: &Visit<'_>, asked: &str) -> String {
 
 /// Lets the browser keep a session that has begun.
 pub(super) fn keep(visit: &Visit<'_>, reply: Reply, begun: &BegunSession) -> Reply {
-    let now = visit.context().now();
+    let BegunSession { secret, given_at, ends_at } = begun;
     let names = &visit.site.cookies;
-    let csrf = sessions::csrf_secret(visit.context(), &begun.secret.digest());
+    let csrf = sessions::csrf_secret(visit.context(), &secret.digest());
     reply
-        .cookie(cookie::session(&names.session, begun.secret.expose(), begun.ends_at, now))
-        .csrf_cookie(cookie::csrf(&names.csrf, &csrf, now))
+        .cookie(cookie::session(&names.session, secret.expose(), *given_at, *ends_at))
+        .csrf_cookie(cookie::csrf(&names.csrf, &csrf, *given_at))
 }
 
 /// Asks whether to sign out, and does. (Django 2.2 signs out on GET; from 5.0 on it asks for POST, as any

@@ -1,5 +1,7 @@
 //! `/accounts/login/`, `/accounts/logout/`, and what a browser session is good for.
 
+use std::time::Duration;
+
 use avain::base::digest::Digest;
 use avain::flow::{Caller, administer};
 use avain::store::accounts::Owner;
@@ -17,6 +19,7 @@ on_both_engines! {
     forms_of_other_sites_are_refused
     whatever_ends_a_session_ends_it
     the_secret_is_new_at_every_sign_in
+    a_cookie_lives_as_long_as_its_session
     cookies_are_secure_behind_https
     sign_in_leads_on_only_within_the_site
     sessions_go_idle_and_end
@@ -220,6 +223,16 @@ async fn the_secret_is_new_at_every_sign_in(engine: Engine) {
     let digest = Digest::of_parts(&[b"session ", second.as_bytes()]);
     let found = avain::store::sessions::find(service.store(), &digest).await.expect("answers");
     assert_eq!(found.expect("is there").session.account.username, "eino");
+}
+
+async fn a_cookie_lives_as_long_as_its_session(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    service.clock.tick(Duration::from_secs(1));
+    let answer = Browser::new(&service).sign_in("aino").await;
+    let cookies = set_cookies(&answer);
+    let session = cookies.iter().find(|cookie| cookie.starts_with("sessionid=")).expect("is set");
+    assert!(session.contains("Max-Age=1209600;"), "counted from another moment: {session}");
 }
 
 async fn cookies_are_secure_behind_https(engine: Engine) {
