@@ -87,7 +87,15 @@ UPDATE auth_user SET email = $3 WHERE id = $1 AND email = $2 RETURNING id;
 DELETE FROM auth_user WHERE id = $1 RETURNING id;
 
 -- name: standing
-SELECT u.id, u.username, u.is_active, u.is_staff, u.is_superuser, r.revoked_before_ms, f.id AS family
+-- With the least and the greatest digest of the passwords that its active families began with: if both are that of its
+-- password, all are. The index has them at hand, however many families there are.
+SELECT u.id, u.username, u.is_active, u.is_staff, u.is_superuser, r.revoked_before_ms, f.id AS family, u.password,
+    (SELECT a.password_digest FROM refresh_families a
+        WHERE a.account_id = u.id AND a.state = 'active' AND a.password_digest IS NOT NULL
+        ORDER BY a.password_digest LIMIT 1) AS least_password,
+    (SELECT a.password_digest FROM refresh_families a
+        WHERE a.account_id = u.id AND a.state = 'active' AND a.password_digest IS NOT NULL
+        ORDER BY a.password_digest DESC LIMIT 1) AS greatest_password
 FROM auth_user u
 LEFT JOIN account_revocations r ON r.account_id = u.id
 LEFT JOIN refresh_families f ON f.account_id = u.id AND f.state = 'ended' AND f.ended_at > $2

@@ -201,8 +201,8 @@ async fn look_at_changes(
     {
         warnings.push(
             "accounts: there are no triggers on Django's tables, so what Django changes there (a password, an \
-             account switched off, a deleted key) counts late, and a password that is changed there ends no \
-             token; run `avain triggers install`"
+             account switched off, a deleted key) counts only when it is looked at again, after accounts.recheck; \
+             run `avain triggers install`"
                 .to_owned(),
         );
     }

@@ -18,6 +18,7 @@ use crate::token::claims::Kind;
 use crate::token::key_ring::KeyRing;
 use crate::token::opaque::ClassicKey;
 use crate::token::personal::{self, PersonalKeyDigest};
+use crate::token::refresh::Family;
 use crate::token::standing::Standing;
 use crate::token::verification_key::VerificationKey;
 use crate::token::verify::{self, Rejection, Scratch, Subject};
@@ -102,7 +103,7 @@ async fn personal_key(tools: &Tools, presented: &str) -> Result<Report, Failure>
         (None, Some(_)) if key.terms.have_ended(now) => Err("it has expired".to_owned()),
         (None, _) => {
             let standing = accounts::standing(store, key.account, now).await;
-            owner_may(standing.map_err(Failure::fault)?)
+            owner_may(standing.map_err(Failure::fault)?.map(|found| found.standing))
         }
     };
     Ok(Report::of_key(described, judged))
@@ -158,7 +159,7 @@ async fn judge(tools: &Tools, presented: &str) -> Result<Result<(), String>, Fai
     };
     let ended_after = now.minus(tools.plan.longest_access());
     let standing = accounts::standing(&tools.store, account, ended_after).await;
-    let Some(standing) = standing.map_err(Failure::fault)? else {
+    let Some(accounts::Found { standing, .. }) = standing.map_err(Failure::fault)? else {
         return Ok(Err(format!("there is no account {account}")));
     };
     if !standing.principal.is_active {
@@ -167,10 +168,14 @@ async fn judge(tools: &Tools, presented: &str) -> Result<Result<(), String>, Fai
     if standing.revokes(&token) {
         return Ok(Err("it was taken back: signed out, or the password was changed".to_owned()));
     }
+    let Some(family) = token.family() else { return Ok(Ok(())) };
+    let found = refresh_families::find(&tools.store, family).await.map_err(Failure::fault)?;
+    if found.as_ref().is_some_and(Family::is_outdated) {
+        return Ok(Err("the account's password was changed elsewhere since".to_owned()));
+    }
     if kind == Kind::Refresh
-        && let (Some(family), Some(token_id)) = (token.family(), token.token_id())
+        && let Some(token_id) = token.token_id()
     {
-        let found = refresh_families::find(&tools.store, family).await.map_err(Failure::fault)?;
         return Ok(match found {
             None if token.imported_at().is_some() => Ok(()),
             None => Err("its refresh family is not known".to_owned()),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::account::account::{Account, AccountId};
 use crate::account::principal::Principal;
 use crate::base::clock::Timestamp;
-use crate::flow::{Context, Error, Refusal, personal_keys};
+use crate::flow::{Context, Error, Refusal, changed_elsewhere, personal_keys};
 use crate::store::{accounts, api_keys};
 use crate::token::claims::{FamilyId, Kind};
 use crate::token::credential::{Credential, Denial, Schemes};
@@ -15,10 +15,16 @@ use crate::token::standing::Standing;
 use crate::token::terms::Terms;
 use crate::token::verify::{self, Flaw, Rejection, Scratch, Subject};
 
-/// How an account stands now; `None` where there is no such account.
+/// How an account stands now; `None` where there is no such account. A password that others have changed is
+/// noticed here, and has its consequences.
 pub async fn standing_of(context: &Context, account: AccountId) -> Result<Option<Standing>, Error> {
     let ended_after = context.now().minus(context.longest_access);
-    Ok(accounts::standing(&context.store, account, ended_after).await?)
+    let mut found = accounts::standing(&context.store, account, ended_after).await?;
+    if found.as_ref().is_some_and(|found| found.has_outdated) {
+        changed_elsewhere::end_outdated(context, account).await?;
+        found = accounts::standing(&context.store, account, ended_after).await?;
+    }
+    Ok(found.map(|found| found.standing))
 }
 
 /// How the owner of a classic key stands now; `None` where there is no such key.

@@ -163,5 +163,8 @@ async fn could_be_refreshed(context: &Context, token: &VerifiedToken<'_>) -> Res
     };
     let digest = Digest::of(token_id.as_bytes());
     let standing = family.standing(&digest, context.refresh_grace, context.now());
-    Ok(!family.ended && family.is_of(token.subject()) && standing != refresh::Standing::Reused)
+    Ok(!family.ended
+        && !family.is_outdated()
+        && family.is_of(token.subject())
+        && standing != refresh::Standing::Reused)
 }

@@ -11,6 +11,7 @@ pub mod authenticate_client;
 pub mod change_email;
 pub mod change_password;
 pub mod change_username;
+pub mod changed_elsewhere;
 pub mod choose_language;
 pub mod client_credentials;
 pub mod clients;

@@ -6,13 +6,14 @@ use crate::account::account::{Account, AccountId};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::flow::audit::{self, Event};
-use crate::flow::{Caller, Context, Error, Fault, LayoutRules, Refusal, RenewedTokens, links};
+use crate::flow::{Caller, Context, Error, Fault, LayoutRules, Refusal, RenewedTokens};
+use crate::flow::{changed_elsewhere, links};
 use crate::mail::message::Message;
 use crate::store::refresh_families::EndReason;
 use crate::store::{StoreError, accounts, refresh_families};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::{FamilyId, Kind};
-use crate::token::refresh::{Family, Renewal, Standing};
+use crate::token::refresh::{BegunWith, Family, Renewal, Standing};
 use crate::token::verify::{self, Rejection, Scratch, Subject, VerifiedToken};
 
 /// A use is noted once in so much time.
@@ -40,12 +41,14 @@ pub async fn refresh(
     if standing == Standing::Reused {
         return Err(reused(context, caller, &family, now).await);
     }
+    check_password(context, &family).await?;
 
     if layout.tokens.rotation && standing == Standing::Current {
         let stamp = issuer.refresh_stamp(family.ends_at);
         let rotated =
             refresh_families::rotate(&context.store, family_id, &digest, &stamp, now).await?;
         if let Some(rotated) = rotated {
+            check_password(context, &rotated).await?;
             let renewal = Renewal::rotated(&token, &rotated)
                 .ok_or(Error::Fault(Fault::Broken("a rotated family does not know its token")))?;
             let who = Authenticated::by_renewal(renewal);
@@ -62,6 +65,7 @@ pub async fn refresh(
     };
     let Some(renewal) = Renewal::accepted(&token, &family, context.refresh_grace, now) else {
         check_alive(&family, &token)?;
+        check_password(context, &family).await?;
         return Err(reused(context, caller, &family, now).await);
     };
     let who = Authenticated::by_renewal(renewal);
@@ -106,6 +110,19 @@ fn check_alive(family: &Family, token: &VerifiedToken<'_>) -> Result<(), Error> 
     Ok(())
 }
 
+/// Refuses the token of a family whose account has another password now, which ends it. One of which is not
+/// known with what password it began has begun with this one from now on.
+async fn check_password(context: &Context, family: &Family) -> Result<(), Error> {
+    match family.begun_with {
+        BegunWith::ThisPassword => Ok(()),
+        BegunWith::AnotherPassword => {
+            changed_elsewhere::end_outdated(context, family.account).await?;
+            Err(Rejection::Revoked.into())
+        }
+        BegunWith::Unknown => changed_elsewhere::take_on(context, family.account, family.id).await,
+    }
+}
+
 /// The family of a refresh token and the digest of its `jti`; refuses tokens that cannot have one.
 pub(super) fn identify(token: &VerifiedToken<'_>) -> Result<(FamilyId, Digest), Rejection> {
     // An access token is of the wrong kind before it is anything else: its `jti` is no part of a family.
@@ -138,8 +155,8 @@ pub(super) async fn find_or_adopt(
     // What is wrong with the token itself is told before what is wrong with its family or owner.
     token.require(Kind::Refresh)?;
     let Subject::Account(account) = token.subject() else { return Err(Rejection::Revoked.into()) };
-    let Some(owner) = accounts::standing(&context.store, AccountId::new(account), now).await?
-    else {
+    let owner = accounts::standing(&context.store, AccountId::new(account), now).await?;
+    let Some(accounts::Found { standing: owner, .. }) = owner else {
         return Err(Refusal::OwnerInactive.into());
     };
     let adoptable = token.imported_at().is_some_and(|imported_at| token.issued_at() < imported_at)

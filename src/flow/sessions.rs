@@ -10,13 +10,14 @@ use crate::base::encode::hex;
 use crate::flow::acting::{self, ActingRules};
 use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, Refusal, TokenPair, sign_in};
-use crate::store::refresh_families::EndReason;
+use crate::store::refresh_families::{self, EndReason, InSession, NewFamily};
 use crate::store::sessions::{self, ListedSession, NewSession};
-use crate::store::{Tx, accounts, refresh_families};
+use crate::store::{Tx, accounts};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::FamilyId;
 use crate::token::credential::Denial;
 use crate::token::django_session::{self, DjangoSessions};
+use crate::token::refresh::{BegunWith, Family};
 use crate::token::session::{LiveSession, SessionSecret, password_state};
 
 /// How sessions are kept.
@@ -266,8 +267,14 @@ pub async fn end_others(
     Ok(tx.commit().await?)
 }
 
+/// Families that go on in one session, where refresh tokens are replaced and each tab needs one of its own.
+const MOST_FAMILIES: i64 = 50;
+
 /// A token pair for a session; begins a refresh family, which ends when the session is signed out. Front
 /// ends ask for one with every page that they load: only what somebody does as somebody else is recorded.
+///
+/// Where refresh tokens are not replaced, all tabs of a session are given the one that there is, until half
+/// of its life is over. Where they are, the families that were used last go on.
 pub async fn tokens(
     context: &Context,
     layout: &LayoutRules,
@@ -276,7 +283,24 @@ pub async fn tokens(
 ) -> Result<TokenPair, Error> {
     let now = context.now();
     let account = session.account();
+    let digest = session.digest();
+    let place =
+        if session.is_djangos() { InSession::Djangos(digest) } else { InSession::Ours(digest) };
     let begun_at = sign_in::family_begin(context, account.id, now).await?;
+    let mut tx = context.store.begin("begin refresh family of session").await?;
+    // It was alive when it was found: what has ended it since is committed, or waits for this.
+    let holds = accounts::hold_in(&mut tx, account).await?
+        && (session.is_djangos() || sessions::hold_in(&mut tx, digest).await?);
+    if !holds {
+        return Err(Refusal::Denied(Denial::NoCredentials).into());
+    }
+    if !layout.tokens.rotation
+        && let Some(family) = refresh_families::in_session_in(&mut tx, place, layout.name).await?
+        && is_fresh(&family, account, now)
+    {
+        tx.commit().await?;
+        return go_on(context, layout, session, &family, now).await;
+    }
     let family = FamilyId::begin(begun_at, context.random.as_ref());
     let ends_at = context.family_end(begun_at);
     let who = Authenticated::by_session(session, &context.shape, &layout.tokens, family, ends_at);
@@ -284,18 +308,20 @@ pub async fn tokens(
     let issuer = context.issuer(&ring, &layout.tokens, now);
     let stamp = issuer.refresh_stamp(who.ends_at());
     let pair = TokenPair { access: issuer.access(&who)?, refresh: issuer.refresh(&who, &stamp)? };
-    let mut tx = context.store.begin("begin refresh family of session").await?;
-    // It was alive when it was found: what has ended it since is committed, or waits for this.
-    let holds = accounts::hold_in(&mut tx, account).await?
-        && (session.is_djangos() || sessions::hold_in(&mut tx, session.digest()).await?);
-    if !holds {
-        return Err(Refusal::Denied(Denial::NoCredentials).into());
-    }
-    let origin = caller.origin();
-    refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp, &origin).await?;
+    let new = NewFamily {
+        who: &who,
+        layout: layout.name,
+        password: &account.password,
+        begun_at,
+        stamp: &stamp,
+        origin: caller.origin(),
+        django_session: session.is_djangos().then_some(*digest),
+    };
+    refresh_families::begin_in(&mut tx, &new).await?;
     if !session.is_djangos() {
-        sessions::bind_family_in(&mut tx, session.digest(), family).await?;
+        sessions::bind_family_in(&mut tx, digest, family).await?;
     }
+    refresh_families::end_beyond_in(&mut tx, place, MOST_FAMILIES, now).await?;
     if let Some(actor) = session.acting() {
         let caller = Caller { actor: Some(actor), ..caller.clone() };
         audit::event(Event::SignIn, &caller, now)
@@ -306,6 +332,31 @@ pub async fn tokens(
     }
     tx.commit().await?;
     Ok(pair)
+}
+
+/// Whether a family of this account lives on for half of the time that its token was given, and more.
+fn is_fresh(family: &Family, account: &Account, now: Timestamp) -> bool {
+    let token = &family.successor;
+    family.account == account.id
+        && family.begun_with == BegunWith::ThisPassword
+        && 2 * (token.expires_at - now.seconds()) > token.expires_at - token.issued_at
+}
+
+/// The tokens of a family that goes on in a session, once more: another access token, the same refresh token.
+async fn go_on(
+    context: &Context,
+    layout: &LayoutRules,
+    session: &LiveSession,
+    family: &Family,
+    now: Timestamp,
+) -> Result<TokenPair, Error> {
+    let (shape, rules) = (&context.shape, &layout.tokens);
+    let who = Authenticated::by_session(session, shape, rules, family.id, family.ends_at);
+    let ring = context.ring.load();
+    let issuer = context.issuer(&ring, rules, now);
+    refresh_families::touch(&context.store, family.id, now, now.minus(TOUCH)).await?;
+    let refresh = issuer.refresh(&who, &family.successor)?;
+    Ok(TokenPair { access: issuer.access(&who)?, refresh })
 }
 
 /// What the client's program says it is; empty where it says nothing.

@@ -8,7 +8,8 @@ use crate::base::secret::Secret;
 use crate::flow::attempt::Attempt;
 use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, Refusal, TokenPair};
-use crate::store::{accounts, email_addresses, refresh_families};
+use crate::store::refresh_families::{self, NewFamily};
+use crate::store::{accounts, email_addresses};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::FamilyId;
 
@@ -137,8 +138,16 @@ pub async fn begin(
     if !accounts::hold_in(&mut tx, checked.account()).await? {
         return Err(Refusal::WrongCredentials.into());
     }
-    let origin = caller.origin();
-    refresh_families::begin_in(&mut tx, &who, layout.name, begun_at, &stamp, &origin).await?;
+    let new = NewFamily {
+        who: &who,
+        layout: layout.name,
+        password: &checked.account().password,
+        begun_at,
+        stamp: &stamp,
+        origin: caller.origin(),
+        django_session: None,
+    };
+    refresh_families::begin_in(&mut tx, &new).await?;
     audit::event(Event::SignIn, &caller.as_owner(account), now)
         .about(checked.account())
         .detail("family", family.to_string())

@@ -2,8 +2,9 @@
 
 use crate::account::account::AccountId;
 use crate::base::digest::Digest;
+use crate::flow::authenticate::standing_of;
 use crate::flow::{Context, Error, introspect};
-use crate::store::{accounts, refresh_families};
+use crate::store::refresh_families;
 use crate::token::claims::Kind;
 use crate::token::verify::{self, Rejection, Scratch, Subject};
 
@@ -18,13 +19,7 @@ pub async fn verify_token(context: &Context, presented: &str) -> Result<(), Erro
         verify::verify(&ring, &context.expectations, presented.as_bytes(), now, &mut scratch)?;
     token.require_identity()?;
     if let Subject::Account(account) = token.subject() {
-        match accounts::standing(
-            &context.store,
-            AccountId::new(account),
-            now.minus(context.longest_access),
-        )
-        .await?
-        {
+        match standing_of(context, AccountId::new(account)).await? {
             Some(standing) if standing.principal.is_active && !standing.revokes(&token) => {}
             _ => return Err(Rejection::Revoked.into()),
         }

@@ -187,9 +187,10 @@ pub async fn rehash_password(
     let params = [id.get().into(), old.expose().into(), new.expose().into()];
     let stored = !tx.run("accounts.rehash_password", &params).await?.is_empty();
     if stored {
-        // It is the same password: browser sessions go on.
+        // It is the same password: browser sessions go on, and refresh families.
         let params = [id.get().into(), password_state(old).into(), password_state(new).into()];
         tx.run("sessions.follow_rehash", &params).await?;
+        tx.run("refresh_families.follow_rehash", &params).await?;
     }
     tx.commit().await?;
     Ok(stored)
@@ -340,15 +341,31 @@ pub async fn revoke_before_in(
     tx.run("accounts.revoke_before", &[id.get().into(), before.millis().into()]).await.map(drop)
 }
 
-/// How an account stands: what it is, and what was taken back from it. Of families, those that ended
-/// after `ended_after`: the access tokens of others have expired by themselves.
+/// How an account was found to stand.
+#[derive(Debug)]
+pub struct Found {
+    /// What it is, and what was taken back from it.
+    pub standing: Standing,
+    /// Whether active families began with another password than it has, so that somebody else has changed it.
+    pub has_outdated: bool,
+}
+
+/// How an account stands. Of families, those that ended after `ended_after`: the access tokens of others have
+/// expired by themselves.
 pub async fn standing(
     store: &Store,
     id: AccountId,
     ended_after: Timestamp,
-) -> Result<Option<Standing>, StoreError> {
+) -> Result<Option<Found>, StoreError> {
     let params = [id.get().into(), ended_after.seconds().into()];
-    read_standing(&store.read("accounts.standing", &params).await?)
+    let rows = store.read("accounts.standing", &params).await?;
+    let (Some(row), Some(standing)) = (rows.first(), read_standing(&rows)?) else {
+        return Ok(None);
+    };
+    let password = password_state(&StoredPassword::new(row.text("password")?));
+    let [least, greatest] = ["least_password", "greatest_password"].map(|end| row.opt_digest(end));
+    let has_outdated = [least?, greatest?].into_iter().flatten().any(|begun| begun != password);
+    Ok(Some(Found { standing, has_outdated }))
 }
 
 /// The standing that the rows of such a statement tell: one row for each ended family, or one in all.

@@ -62,6 +62,8 @@ events! {
     Deletion = "deletion";
     /// The password was changed.
     PasswordChange = "password_change";
+    /// The password was changed by others, in Django's tables: what began with the one before is ended.
+    PasswordChangedElsewhere = "password_changed_elsewhere";
     /// A link to another password (or user name) was asked for.
     ResetRequest = "reset_request";
     /// The password was replaced by way of such a link.

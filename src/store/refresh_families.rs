@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use crate::account::account::AccountId;
+use crate::account::password::StoredPassword;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::store::changes::{self, Change};
-use crate::store::{Row, Store, StoreError, Tx, accounts, sessions};
+use crate::store::{Row, Store, StoreError, Tx, Value, accounts, sessions};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::{FamilyId, Kind, Stamp};
-use crate::token::refresh::Family;
+use crate::token::refresh::{BegunWith, Family};
+use crate::token::session::password_state;
 
 /// Why a family was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +51,33 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
+/// A family that begins with a sign-in, or in a browser session.
+#[derive(Debug)]
+pub struct NewFamily<'a> {
+    /// Whose it is, and its id.
+    pub who: &'a Authenticated,
+    /// Under which layout it begins.
+    pub layout: &'static str,
+    /// The password that its account has.
+    pub password: &'a StoredPassword,
+    /// When it begins.
+    pub begun_at: Timestamp,
+    /// Its first refresh token.
+    pub stamp: &'a Stamp,
+    /// From where.
+    pub origin: Origin,
+    /// The session of Django's in which it begins.
+    pub django_session: Option<Digest>,
+}
+
 /// Part of a transaction: begins a family with its first refresh token.
-pub async fn begin_in(
-    tx: &mut Tx,
-    who: &Authenticated,
-    layout: &str,
-    begun_at: Timestamp,
-    stamp: &Stamp,
-    origin: &Origin,
-) -> Result<(), StoreError> {
+pub async fn begin_in(tx: &mut Tx, new: &NewFamily<'_>) -> Result<(), StoreError> {
+    let NewFamily { who, stamp, origin, .. } = new;
     let params = [
         who.family().as_bytes().as_slice().into(),
         who.account().get().into(),
-        layout.into(),
-        begun_at.seconds().into(),
+        new.layout.into(),
+        new.begun_at.seconds().into(),
         who.ends_at().seconds().into(),
         stamp.digest().into(),
         stamp.token_id.as_str().into(),
@@ -70,7 +85,9 @@ pub async fn begin_in(
         stamp.expires_at.into(),
         origin.address.map(|address| address.to_string()).into(),
         origin.user_agent.as_deref().into(),
-        begun_at.seconds().into(),
+        new.begun_at.seconds().into(),
+        password_state(new.password).into(),
+        new.django_session.into(),
     ];
     tx.run("refresh_families.begin", &params).await.map(drop)
 }
@@ -117,6 +134,9 @@ pub async fn adopt(store: &Store, adopted: &Adopted) -> Result<(), StoreError> {
         adopted.origin.address.map(|address| address.to_string()).into(),
         adopted.origin.user_agent.as_deref().into(),
         adopted.used_at.seconds().into(),
+        // With which password it began is not known.
+        Value::Null,
+        Value::Null,
     ];
     store.write("refresh_families.begin", &params).await.map(drop)
 }
@@ -125,6 +145,90 @@ pub async fn adopt(store: &Store, adopted: &Adopted) -> Result<(), StoreError> {
 pub async fn find(store: &Store, id: FamilyId) -> Result<Option<Family>, StoreError> {
     let rows = store.read("refresh_families.find", &[id.as_bytes().as_slice().into()]).await?;
     rows.first().map(family).transpose()
+}
+
+/// The session in which families begin.
+#[derive(Clone, Copy, Debug)]
+pub enum InSession<'a> {
+    /// One of ours.
+    Ours(&'a Digest),
+    /// One of Django's.
+    Djangos(&'a Digest),
+}
+
+impl InSession<'_> {
+    const fn digest(self) -> Digest {
+        match self {
+            Self::Ours(digest) | Self::Djangos(digest) => *digest,
+        }
+    }
+}
+
+/// Part of a transaction: the newest active family of this layout that began in a session, if no token of it
+/// was replaced.
+pub async fn in_session_in(
+    tx: &mut Tx,
+    session: InSession<'_>,
+    layout: &str,
+) -> Result<Option<Family>, StoreError> {
+    let statement = match session {
+        InSession::Ours(_) => "refresh_families.in_session",
+        InSession::Djangos(_) => "refresh_families.in_django_session",
+    };
+    let rows = tx.run(statement, &[session.digest().into(), layout.into()]).await?;
+    rows.first().map(family).transpose()
+}
+
+/// Part of a transaction: ends the active families that began in a session but for the `most` that were used
+/// last.
+pub async fn end_beyond_in(
+    tx: &mut Tx,
+    session: InSession<'_>,
+    most: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let params = [
+        session.digest().into(),
+        now.seconds().into(),
+        EndReason::SignOut.as_str().into(),
+        most.into(),
+    ];
+    let ended = tx.run("refresh_families.end_beyond", &params).await?;
+    match ended.first() {
+        Some(row) => changes::note(tx, Change::Account(row.int32("account_id")?), now).await,
+        None => Ok(()),
+    }
+}
+
+/// Part of a transaction: lets a family of which that is not known have begun with this password.
+pub async fn take_on_password_in(
+    tx: &mut Tx,
+    id: FamilyId,
+    password: &StoredPassword,
+) -> Result<(), StoreError> {
+    let params = [id.as_bytes().as_slice().into(), password_state(password).into()];
+    tx.run("refresh_families.take_on_password", &params).await.map(drop)
+}
+
+/// Part of a transaction: ends the active families of an account that began with another password than this
+/// one. Gives how many there were.
+pub async fn end_outdated_in(
+    tx: &mut Tx,
+    account: AccountId,
+    password: &StoredPassword,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let params = [
+        account.get().into(),
+        password_state(password).into(),
+        now.seconds().into(),
+        EndReason::Password.as_str().into(),
+    ];
+    let ended = tx.run("refresh_families.end_outdated", &params).await?.len();
+    if ended > 0 {
+        changes::note(tx, Change::Account(account.get()), now).await?;
+    }
+    Ok(ended)
 }
 
 /// Replaces the token in force by the one of `successor`, if `presented` still is the token in force, the
@@ -308,6 +412,13 @@ fn family(row: &Row) -> Result<Family, StoreError> {
         ended: row.text("state")? != "active",
         ended_with_account: row.opt_text("end_reason")?.as_deref()
             == Some(EndReason::Deactivation.as_str()),
+        begun_with: match row.opt_digest("password_digest")? {
+            None => BegunWith::Unknown,
+            Some(begun) if begun == password_state(&StoredPassword::new(row.text("password")?)) => {
+                BegunWith::ThisPassword
+            }
+            Some(_) => BegunWith::AnotherPassword,
+        },
         ends_at: row.seconds("ends_at")?,
         current: row.digest("current_digest")?,
         successor: Stamp {

@@ -152,7 +152,7 @@ pub(super) async fn end_of_account_in(
 
 /// Part of a transaction: ends the sessions in which somebody acts as this account, or this account as
 /// somebody, with their refresh families.
-pub(super) async fn end_acting_in(
+pub async fn end_acting_in(
     tx: &mut Tx,
     account: AccountId,
     now: Timestamp,

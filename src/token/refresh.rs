@@ -15,6 +15,17 @@ use crate::base::digest::Digest;
 use crate::token::claims::{FamilyId, Kind, Stamp};
 use crate::token::verify::{Subject, VerifiedToken};
 
+/// Whether an account still has the password with which a family began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BegunWith {
+    /// It has.
+    ThisPassword,
+    /// It has another one, and nobody who changed it has ended the family.
+    AnotherPassword,
+    /// The family is from before that was kept.
+    Unknown,
+}
+
 /// The state of a family, as the store keeps it. It holds digests of token ids, never tokens.
 #[derive(Clone, Debug)]
 pub struct Family {
@@ -28,6 +39,8 @@ pub struct Family {
     pub ended: bool,
     /// Whether it was ended because the account was switched off.
     pub ended_with_account: bool,
+    /// Whether the account has the password still with which it began.
+    pub begun_with: BegunWith,
     /// When it ends at the latest.
     pub ends_at: Timestamp,
     /// Digest of the `jti` of the token in force.
@@ -54,6 +67,12 @@ pub enum Standing {
 }
 
 impl Family {
+    /// Whether it is as good as ended: its account has another password now.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        !self.ended && self.begun_with == BegunWith::AnotherPassword
+    }
+
     /// Whether a token with this subject can belong to it: the same account, or (as the peers allow) none
     /// named at all.
     #[must_use]
@@ -81,7 +100,7 @@ impl Family {
 }
 
 /// Proof that a refresh token may be answered: it verified, and its family is alive and owned by an
-/// active account. Made only in this file.
+/// active account, whose password is the one that it began with. Made only in this file.
 ///
 /// ```compile_fail
 /// let renewal = avain::token::refresh::Renewal { family: todo!() };
@@ -119,6 +138,7 @@ impl Renewal {
     fn presented(token: &VerifiedToken<'_>, family: &Family) -> Option<Digest> {
         token.require(Kind::Refresh).ok()?;
         let live = !family.ended
+            && !family.is_outdated()
             && family.account_is_active
             && token.family() == Some(family.id)
             && family.is_of(token.subject());

@@ -50,7 +50,7 @@ impl SessionSecret {
     }
 }
 
-/// The state of a password that a session depends on.
+/// The state of a password that a session depends on, and a refresh family.
 #[must_use]
 pub fn password_state(password: &StoredPassword) -> Digest {
     Digest::of_parts(&[b"password of session ", password.expose().as_bytes()])

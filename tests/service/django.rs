@@ -81,15 +81,17 @@ fn what_django_changes_counts_at_once_where_it_has_triggers() {
     });
 }
 
-/// What a look at the account and at the key shows is seen; what they were before is not kept, so a password that
-/// was changed ends nothing: `avain check` says so.
+/// What a look at the account and at the key shows is seen, and that a password is another one than a token began with.
 #[test]
 fn without_triggers_it_counts_when_it_is_looked_at_again() {
     block_on(async {
         let service = beside_django(false).await;
-        for (change, ends_token, ends_key) in
-            [(DEACTIVATE, true, true), (DELETE_KEY, false, true), (DELETE, true, true)]
-        {
+        for (change, ends_token, ends_key) in [
+            (PASSWORD_CHANGE, true, false),
+            (DEACTIVATE, true, true),
+            (DELETE_KEY, false, true),
+            (DELETE, true, true),
+        ] {
             let matti = met(&service, "matti").await;
             django(&service.database.url, &["do", change]);
             service.pass(RECHECK + 1);

@@ -79,8 +79,8 @@ pub(crate) async fn a_hash_is_replaced_only_where_it_still_stands(database: Data
     assert_eq!(stored().await, old.expose(), "somebody has changed it in between");
     accounts::rehash_password(&store, id, &old, &new).await.expect("it runs");
     assert_eq!(stored().await, "new");
-    let standing = accounts::standing(&store, id, NOW).await.expect("it runs").expect("is there");
-    assert_eq!(standing.revoked_before, None, "nobody is signed out by it");
+    let found = accounts::standing(&store, id, NOW).await.expect("it runs").expect("is there");
+    assert_eq!(found.standing.revoked_before, None, "nobody is signed out by it");
 }
 
 pub(crate) async fn measures_end_families_and_are_told(database: Database) {
@@ -214,8 +214,8 @@ pub(crate) async fn standing_lists_families_that_ended_lately(database: Database
     begin(&store, id, "alive").await;
     let after = async |seconds| {
         let since = Timestamp::from_seconds(NOW.seconds() + seconds);
-        let standing = accounts::standing(&store, id, since).await.expect("it runs");
-        standing.expect("it is there")
+        let found = accounts::standing(&store, id, since).await.expect("it runs");
+        found.expect("it is there").standing
     };
     let standing = after(0).await;
     let mut all = ended.clone();

@@ -76,6 +76,7 @@ async fn another_password_ends_all_but_this_session(engine: Engine) {
     let (mut here, mut there) = (Browser::new(&service), Browser::new(&service));
     here.sign_in("aino").await;
     there.sign_in("aino").await;
+    let before = here.get("/auth/token/").await.json()["refresh"].clone();
     here.get("/accounts/password_change/").await;
     let send = async |browser: &mut Browser<'_>, current: &str, new: &str, again: &str| {
         let fields =
@@ -97,6 +98,11 @@ async fn another_password_ends_all_but_this_session(engine: Engine) {
     assert_eq!(set_cookies(&answer).len(), 2, "the session begins anew");
     assert_eq!(here.get("/accounts/").await.status, 200);
     assert_eq!(there.get("/accounts/").await.status, 302);
+    let after = here.get("/auth/token/").await.json()["refresh"].clone();
+    for (refresh, status) in [(before, 401), (after, 200)] {
+        let answer = service.post("/auth/token/refresh/", &json!({ "refresh": refresh })).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
     let credentials = json!({ "username": "aino", "password": NEW_PASSWORD });
     assert_eq!(service.post("/auth/token/", &credentials).await.status, 200);
 }

@@ -9,11 +9,13 @@ use serde_json::json;
 
 use crate::browser::{Browser, set_cookies};
 use crate::client::Request;
-use crate::harness::{Engine, PASSWORD, TestService};
+use crate::harness::{Engine, PASSWORD, Pair, TestService};
 use crate::jwt::claims;
 
 on_both_engines! {
     a_session_gives_tokens_until_it_is_signed_out
+    tabs_share_what_a_session_is_given
+    where_tokens_are_replaced_each_tab_has_its_own
     wrong_passwords_and_odd_forms_stay_on_the_page
     a_form_without_its_secret_is_offered_again
     forms_of_other_sites_are_refused
@@ -80,6 +82,83 @@ async fn a_session_gives_tokens_until_it_is_signed_out(engine: Engine) {
     assert!(!browser.cookies.contains_key("sessionid"));
     service.refuses_soon(&bearer).await;
     assert_eq!(browser.get("/auth/token/").await.status, 401);
+}
+
+/// The pair that a page which loads is given.
+async fn given(browser: &mut Browser<'_>) -> Pair {
+    Pair::of(&browser.get("/auth/token/").await)
+}
+
+/// How many families the owner of an access token has.
+async fn families(service: &TestService, pair: &Pair) -> usize {
+    let list = Request::new("GET", "/auth/sessions/").header("Authorization", pair.bearer());
+    service.ask(&list).await.json()["sessions"].as_array().expect("a list").len()
+}
+
+async fn tabs_share_what_a_session_is_given(engine: Engine) {
+    let service = TestService::start(engine).await;
+    service.account("aino").await;
+    let (mut browser, mut other) = (Browser::new(&service), Browser::new(&service));
+    browser.sign_in("aino").await;
+    other.sign_in("aino").await;
+    let first = given(&mut browser).await;
+    service.pass(5);
+    for _ in 0..60 {
+        let next = given(&mut browser).await;
+        assert_eq!(claims(&next.refresh)["jti"], claims(&first.refresh)["jti"]);
+        assert_ne!(claims(&next.access)["jti"], claims(&first.access)["jti"]);
+        assert_eq!(claims(&next.access)["iat"], service.now().seconds());
+    }
+    assert_eq!(families(&service, &first).await, 1);
+    let elsewhere = given(&mut other).await;
+    assert_ne!(claims(&elsewhere.refresh)["jti"], claims(&first.refresh)["jti"]);
+    let refresh = async |pair: &Pair| {
+        service.post("/auth/token/refresh/", &json!({ "refresh": pair.refresh })).await.status
+    };
+    // What is given lives for half a day or more.
+    service.pass(43_200);
+    let second = given(&mut browser).await;
+    assert_ne!(claims(&second.refresh)["jti"], claims(&first.refresh)["jti"]);
+    assert_eq!(given(&mut browser).await.refresh, second.refresh);
+    assert_eq!((refresh(&first).await, refresh(&second).await), (200, 200));
+    // Somebody ends what a tab goes on with: the next page has tokens again.
+    let end = json!({ "refresh": second.refresh });
+    assert_eq!(service.post("/api/token/blacklist/", &end).await.status, 200);
+    let third = given(&mut browser).await;
+    assert_eq!((refresh(&second).await, refresh(&third).await), (401, 200));
+    browser.get("/accounts/logout/").await;
+    browser.send("/accounts/logout/", &[]).await;
+    assert_eq!((refresh(&first).await, refresh(&third).await), (401, 401));
+    assert_eq!(refresh(&elsewhere).await, 200);
+}
+
+async fn where_tokens_are_replaced_each_tab_has_its_own(engine: Engine) {
+    let rotating = [("layouts.harrastuspassi.rotation", "on")];
+    let service = TestService::with(engine, &rotating).await;
+    service.account("aino").await;
+    let mut browser = Browser::new(&service);
+    browser.sign_in("aino").await;
+    let mut tabs = Vec::new();
+    for _ in 0..40 {
+        service.pass(1);
+        tabs.push(given(&mut browser).await);
+    }
+    service.pass(60);
+    let refresh = async |pair: &Pair| {
+        service.post("/auth/token/refresh/", &json!({ "refresh": pair.refresh })).await
+    };
+    let used = Pair::of(&refresh(&tabs[0]).await);
+    for _ in 0..20 {
+        service.pass(1);
+        tabs.push(given(&mut browser).await);
+    }
+    let newest = tabs.last().expect("is one");
+    assert_eq!(families(&service, newest).await, 50, "and no more");
+    for (at, goes_on) in [(1, false), (10, false), (11, true), (39, true), (40, true), (59, true)] {
+        assert_eq!(service.admits(&tabs[at].bearer()).await, goes_on, "{at}");
+        assert_eq!(refresh(&tabs[at]).await.status == 200, goes_on, "{at}");
+    }
+    assert_eq!(refresh(&used).await.status, 200, "what is used goes on");
 }
 
 async fn wrong_passwords_and_odd_forms_stay_on_the_page(engine: Engine) {
@@ -329,6 +408,7 @@ async fn django_s_sessions_count(engine: Engine) {
     let answer = browser.get("/auth/token/").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(claims(answer.json()["access"].as_str().expect("a token"))["user_id"], "4");
+    assert_eq!(given(&mut browser).await.refresh, Pair::of(&answer).refresh, "tabs share it");
     assert!(browser.get("/accounts/").await.text().contains("matti"));
     browser.send("/accounts/logout/", &[]).await;
     with(&mut browser, "0123456789abcdefghijklmnopqrstuv");

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod families;
+mod passwords;
 mod races;
 
 use avain::flow::Caller;
