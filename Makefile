@@ -56,6 +56,7 @@ test: tools lint build
 	$(VENV) tests/nginx/test_doctor.py
 	$(VENV) tests/nginx/test_cases.py
 	$(VENV) tests/nginx/test_caddy.py
+	$(VENV) tests/nginx/test_traefik.py
 	$(VENV) tests/nginx/test_django.py
 	$(VENV) tests/pages/test_pages.py
 	$(VENV) tests/interop/test_interop.py

@@ -47,6 +47,7 @@ use crate::gate::known::Memory;
 use crate::gate::link::Link;
 use crate::gate::policies::Policies;
 use crate::http::handlers::gate::LookUps;
+use crate::http::question::Protocol;
 use crate::http::router::{Manner, Mounted, Router};
 use crate::http::{Limits as RequestLimits, Service, routes};
 use crate::mail::outbox::Worker;
@@ -98,6 +99,7 @@ pub struct Plan {
     expectations: Expectations,
     schemes: Schemes,
     policies: PolicyPlan,
+    protocol: Protocol,
     password_rules: PasswordRules,
     layouts: Vec<(&'static str, Tongue, LayoutRules)>,
     longest_access: Duration,
@@ -131,7 +133,7 @@ impl Plan {
         let shape = judge.shape(&settings);
         let schemes = judge.schemes(&settings);
         let policies = judge.policies(&settings);
-        judge.gate(&settings);
+        let protocol = judge.gate(&settings);
         let password_rules = judge.password_rules(&settings);
         let layouts = judge.layouts(&settings);
         let mail = judge.mail(&settings);
@@ -166,6 +168,7 @@ impl Plan {
             expectations,
             schemes,
             policies,
+            protocol,
             password_rules,
             layouts,
             longest_access,
@@ -623,6 +626,7 @@ impl App {
             gate,
             look_ups: LookUps::new(settings.gate.misses, settings.gate.key_look_ups, &metrics),
             gate_path: settings.gate.path.clone(),
+            protocol: plan.protocol,
             pages: plan.page_site()?,
             cookies: plan.cookie_names(),
             router: router(&plan)?,
@@ -1059,7 +1063,7 @@ impl Judge<'_> {
         Schemes { accepted, bearer_prefix: prefix.clone() }
     }
 
-    fn gate(&mut self, settings: &Settings) {
+    fn gate(&mut self, settings: &Settings) -> Protocol {
         let gate = &settings.gate;
         if !gate.path.starts_with('/') || gate.path.ends_with('/') {
             self.refuse("gate.path", "a path that begins with a slash and does not end with one");
@@ -1067,6 +1071,10 @@ impl Judge<'_> {
         if gate.phantom_lifetime < Duration::from_secs(10) {
             self.refuse("gate.phantom_lifetime", "at least 10s: nginx needs some time with it");
         }
+        Protocol::named(&gate.protocol).unwrap_or_else(|| {
+            self.one_of("gate.protocol", &gate.protocol, Protocol::NAMES);
+            Protocol::AuthRequest
+        })
     }
 
     fn password_rules(&mut self, settings: &Settings) -> PasswordRules {

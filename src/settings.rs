@@ -354,10 +354,13 @@ group! {
 }
 
 group! {
-    /// The gate: what nginx's `auth_request` asks.
+    /// The gate: what nginx's `auth_request` asks, or Traefik's `ForwardAuth`.
     Gate {
         /// Where nginx asks; a path of `server.listen` that nothing outside may reach.
         path: String = "/gate";
+        /// How the gateway asks: `auth_request` (nginx, and Caddy as `deploy/caddy` has it) in `X-Original-…`
+        /// headers, or `forward_auth` (Traefik) in `X-Forwarded-…`. Each gateway vouches for its own alone.
+        protocol: Name = "auth_request";
         /// Who may do what: a policy of one's own, `[gate.policies.NAME]`, or a preset that follows a
         /// permission class of Django REST framework: `read-only-for-anonymous`
         /// (`IsAuthenticatedOrReadOnly`), `authenticated` (`IsAuthenticated`), `staff` (`IsAdminUser`),

@@ -47,7 +47,7 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The client's address, as a trusted peer tells it in `X-Real-IP`. What anybody else says there, and
-/// `X-Forwarded-For` from whomever, is not looked at.
+/// `X-Forwarded-For`, is not looked at.
 #[must_use]
 pub fn address(service: &Service, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
     address_told(service, headers.get(&REAL_IP).map(http::HeaderValue::as_bytes), peer)
@@ -62,4 +62,24 @@ pub fn address_told(service: &Service, told: Option<&[u8]>, peer: Peer) -> Optio
         Peer::Address(address) if service.trusts(peer) => told().or(Some(address)),
         Peer::Address(address) => Some(address),
     }
+}
+
+/// The client's address, where `told` is a list to which every proxy has added whom it heard
+/// (`X-Forwarded-For`): from the right, the first that is no trusted proxy, and the last where all are.
+#[must_use]
+pub fn address_forwarded(service: &Service, told: Option<&[u8]>, peer: Peer) -> Option<IpAddr> {
+    let mut address = match peer {
+        Peer::Local => None,
+        Peer::Address(address) => Some(address),
+    };
+    let mut is_proxy = service.trusts(peer);
+    for entry in std::str::from_utf8(told.unwrap_or_default()).unwrap_or_default().rsplit(',') {
+        let Ok(before) = entry.trim().parse() else { break };
+        if !is_proxy {
+            break;
+        }
+        address = Some(before);
+        is_proxy = service.trusts(Peer::Address(before));
+    }
+    address
 }

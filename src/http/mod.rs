@@ -19,6 +19,7 @@ use crate::flow;
 use crate::gate::decide::Gate;
 use crate::http::handlers::gate::LookUps;
 use crate::http::pages::PageSite;
+use crate::http::question::Protocol;
 use crate::http::router::Router;
 use crate::metrics::Metrics;
 use crate::page::cookie::CookieNames;
@@ -46,6 +47,8 @@ pub struct Service {
     pub look_ups: LookUps,
     /// Where the gate is asked: there by the default policy, below it by the one that is named.
     pub gate_path: String,
+    /// How it is asked.
+    pub protocol: Protocol,
     /// The pages for people; `None`: not served.
     pub pages: Option<Arc<PageSite>>,
     /// What the cookies of browser sessions are called.

@@ -47,7 +47,7 @@ def send(base_url, method, path, headers=(), body=None, certificate=None):
             connection.putheader("Content-Length", str(len(body)))
         try:
             connection.endheaders(body)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             pass        # refused before all of the body was sent: the answer is there
         return Reply(connection.getresponse())
     finally:

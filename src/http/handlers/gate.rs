@@ -1,4 +1,4 @@
-//! What nginx's `auth_request` asks.
+//! What nginx's `auth_request` asks, or Traefik's `ForwardAuth`.
 //!
 //! Whoever makes up keys in the right form could have each of them looked up. Four things stand before the
 //! store: a key that was not found is remembered as that for a moment; of several requests with one key one
@@ -27,7 +27,7 @@ use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
 use crate::gate::key::Key;
 use crate::gate::link::Mode;
 use crate::gate::policies::Served;
-use crate::http::question::Sent;
+use crate::http::question::{Protocol, Sent};
 use crate::http::response::Body;
 use crate::http::{Peer, Service, caller};
 use crate::token::credential::Denial;
@@ -41,8 +41,12 @@ pub async fn ask(
 ) -> Response<Body> {
     let (gate, clock) = (&service.gate, &service.context.clock);
     let at = At { now: clock.now(), mode: gate.link.mode(clock.uptime()) };
-    let sent = Sent::read(headers);
-    let asked = (&sent, caller::address_told(service, sent.address, peer));
+    let sent = Sent::read(service.protocol, headers);
+    let client = match service.protocol {
+        Protocol::AuthRequest => caller::address_told(service, sent.address, peer),
+        Protocol::ForwardAuth => caller::address_forwarded(service, sent.address, peer),
+    };
+    let asked = (&sent, client);
     let mut response = match decide(service, policy, asked, None, at) {
         Ok(response) => response,
         // Boxed, so that the future of a known credential stays small.
@@ -55,7 +59,7 @@ pub async fn ask(
         tracing::warn!("the gate was asked with a body: set Content-Length to \"\" in nginx");
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
+    service.protocol.hand_over(response)
 }
 
 /// When a request is decided about, and what is believed then.
@@ -126,10 +130,12 @@ fn decide(
         tracing::warn!(?policy, ?there_are, "the gate was asked by a policy that there is not");
         return misconfigured();
     };
-    let question = match question(sent, client, served) {
+    let question = match question(service.protocol, sent, client, served) {
         Ok(question) => question,
         Err(what) => {
-            tracing::warn!("the gate was asked without {what}: see nginx/ask.conf");
+            tracing::warn!(
+                "the gate was asked without {what}: see gate.protocol, and nginx/ask.conf or deploy/traefik"
+            );
             return misconfigured();
         }
     };
@@ -168,23 +174,28 @@ pub async fn judge(service: &Arc<Service>, served: &Served, question: &Question<
 
 /// What is asked; `None` where it is not the same in every view. The error names the header that is missing.
 fn question<'h>(
+    protocol: Protocol,
     sent: &Sent<'h>,
     client: Option<IpAddr>,
     served: &Served,
 ) -> Result<Option<Question<'h>>, &'static str> {
-    let method = sent.method.ok_or("X-Original-Method")?;
-    let uri = sent.uri.ok_or("X-Original-URI")?;
+    let (needs_method, needs_uri) = protocol.needed();
+    let method = sent.method.ok_or(needs_method)?;
+    let uri = sent.uri.ok_or(needs_uri)?;
+    let host = sent.original_host.map(without_port);
     if served.policy.names_hosts() {
-        let host = sent.original_host.ok_or("X-Original-Host, which the policy needs")?;
+        let host = host.ok_or("the host, which the policy needs")?;
         // nginx chose the server by the one; the backend may look at the other.
-        if sent.host.is_some_and(|written| !without_port(written).eq_ignore_ascii_case(host)) {
+        let differs = |written| !without_port(written).eq_ignore_ascii_case(host);
+        // A name with its root's dot is the same to a gateway, and another one to rules.
+        if sent.host.is_some_and(differs) || host.ends_with(b".") {
             return Ok(None);
         }
     }
     Ok(Some(Question {
         method,
         uri,
-        host: sent.original_host.unwrap_or_default(),
+        host: host.unwrap_or_default(),
         authorization: sent.authorization,
         preflight_for: sent.announced_method.filter(|_| sent.origin.is_some()),
         client,

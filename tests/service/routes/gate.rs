@@ -1,6 +1,7 @@
 //! `/gate`: what nginx's `auth_request` asks (DESIGN.md 9, CONTRACT.md 2).
 
 mod denials;
+mod forwarded;
 mod looking_up;
 mod personal_keys;
 mod phantoms;
