@@ -116,6 +116,7 @@ pub(super) async fn client(
         random: tools.random.as_ref(),
         now: tools.clock.now(),
         caller: &tools.caller,
+        superuser: None,
     };
     match command {
         ClientCommand::Create { id, name, scope, grant, account, json } => {
@@ -274,6 +275,6 @@ fn grants(names: &[String]) -> Result<Vec<Grant>, Failure> {
 fn failure(error: ClientError) -> Failure {
     match error {
         ClientError::Refused(why) => Failure::Fault(why),
-        ClientError::Store(error) => Failure::fault(error),
+        error @ (ClientError::Store(_) | ClientError::NotAllowed) => Failure::fault(error),
     }
 }

@@ -192,15 +192,29 @@ pub async fn unlock(
     account: &Account,
     now: Timestamp,
 ) -> Result<bool, AdministrationError> {
+    let mut tx = store.begin("unlock account").await?;
+    let forgiven = unlock_in(&mut tx, caller, subjects, account, now).await?;
+    tx.commit().await?;
+    Ok(forgiven)
+}
+
+/// Part of a transaction: as [`unlock`].
+pub(super) async fn unlock_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    subjects: &Subjects,
+    account: &Account,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let own = [
         subjects.account(&account.username),
         subjects.request("reset", &account.email, None),
         subjects.request("resend", &account.email, None),
     ];
-    let forgiven = attempts::forgive(store, own).await?;
+    let forgiven = attempts::forgive_in(tx, own).await?;
     if forgiven {
         let cleared = audit::event(Event::ThrottleCleared, caller, now).about(account);
-        cleared.record_alone(store).await?;
+        cleared.record(tx).await?;
     }
     Ok(forgiven)
 }
@@ -213,10 +227,24 @@ pub async fn unlock_address(
     address: IpAddr,
     now: Timestamp,
 ) -> Result<bool, AdministrationError> {
-    let forgiven = attempts::forgive(store, [subjects.address(address); 3]).await?;
+    let mut tx = store.begin("unlock address").await?;
+    let forgiven = unlock_address_in(&mut tx, caller, subjects, address, now).await?;
+    tx.commit().await?;
+    Ok(forgiven)
+}
+
+/// Part of a transaction: as [`unlock_address`].
+pub(super) async fn unlock_address_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    subjects: &Subjects,
+    address: IpAddr,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let forgiven = attempts::forgive_in(tx, [subjects.address(address); 3]).await?;
     if forgiven {
         let cleared = audit::event(Event::ThrottleCleared, caller, now);
-        cleared.detail("address", address.to_string()).record_alone(store).await?;
+        cleared.detail("address", address.to_string()).record(tx).await?;
     }
     Ok(forgiven)
 }
@@ -264,16 +292,28 @@ pub async fn set_active(
     now: Timestamp,
 ) -> Result<bool, AdministrationError> {
     let mut tx = store.begin("set active").await?;
+    let changed = set_active_in(&mut tx, caller, account, active, now).await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// Part of a transaction: as [`set_active`].
+pub(super) async fn set_active_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    account: AccountId,
+    active: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let changed = if active {
-        activate::switch_on_in(&mut tx, account, now).await?
+        activate::switch_on_in(tx, account, now).await?
     } else {
-        activate::switch_off_in(&mut tx, account, now).await?
+        activate::switch_off_in(tx, account, now).await?
     };
     if changed {
         let event = if active { Event::Activation } else { Event::Deactivation };
-        audit::event(event, caller, now).about_id(account).record(&mut tx).await?;
+        audit::event(event, caller, now).about_id(account).record(tx).await?;
     }
-    tx.commit().await?;
     Ok(changed)
 }
 
@@ -309,12 +349,25 @@ pub async fn set_rank(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut tx = store.begin("set rank").await?;
-    let changed = accounts::set_rank_in(&mut tx, account, is_staff, is_superuser, now).await?;
+    let changed = set_rank_in(&mut tx, caller, account, is_staff, is_superuser, now).await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// Part of a transaction: as [`set_rank`].
+pub(super) async fn set_rank_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    account: AccountId,
+    is_staff: bool,
+    is_superuser: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let changed = accounts::set_rank_in(tx, account, is_staff, is_superuser, now).await?;
     if changed {
         let event = audit::event(Event::AccountChanged, caller, now).about_id(account);
-        event.detail("rank", rank(is_staff, is_superuser)).record(&mut tx).await?;
+        event.detail("rank", rank(is_staff, is_superuser)).record(tx).await?;
     }
-    tx.commit().await?;
     Ok(changed)
 }
 
@@ -337,7 +390,19 @@ pub async fn delete(
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<Deleted, AdministrationError> {
-    let mut tx = store.begin("delete account").await?;
+    let tx = store.begin("delete account").await?;
+    finish_deletion(tx, caller, owner, account, now, random).await
+}
+
+/// The end of a transaction: as [`delete`].
+pub(super) async fn finish_deletion(
+    mut tx: Tx,
+    caller: &Caller,
+    owner: Owner,
+    account: AccountId,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<Deleted, AdministrationError> {
     audit::event(Event::Deletion, caller, now).about_id(account).record(&mut tx).await?;
     // What refers to the account may be found out at the COMMIT alone.
     let deleted = match profile::delete_in(&mut tx, owner, account, now, random).await {
@@ -378,7 +443,17 @@ pub async fn sign_out_everywhere(
     now: Timestamp,
 ) -> Result<(), AdministrationError> {
     let mut tx = store.begin("sign out everywhere").await?;
-    accounts::revoke_all_in(&mut tx, account, EndReason::Administration, now).await?;
-    audit::event(Event::SignOutEverywhere, caller, now).about_id(account).record(&mut tx).await?;
+    sign_out_everywhere_in(&mut tx, caller, account, now).await?;
     Ok(tx.commit().await?)
+}
+
+/// Part of a transaction: as [`sign_out_everywhere`].
+pub(super) async fn sign_out_everywhere_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    accounts::revoke_all_in(tx, account, EndReason::Administration, now).await?;
+    audit::event(Event::SignOutEverywhere, caller, now).about_id(account).record(tx).await
 }

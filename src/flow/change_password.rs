@@ -9,8 +9,8 @@ use crate::flow::attempt::Attempt;
 use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Error, links, personal_keys, register};
 use crate::mail::message::Message;
-use crate::store::accounts;
 use crate::store::refresh_families::EndReason;
+use crate::store::{Tx, accounts};
 
 /// Why a password was not changed.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,16 +116,31 @@ pub(super) async fn store(
     {
         return Ok(false);
     }
-    accounts::set_password_in(&mut tx, account.id, password, EndReason::Password, now).await?;
-    if context.accounts.end_keys_on_password_change {
-        personal_keys::revoke_all_in(&mut tx, account.id, now).await?;
-    }
     let event = if link.is_some() { Event::PasswordReset } else { Event::PasswordChange };
-    audit::event(event, caller, now).about(account).record(&mut tx).await?;
-    if notice && let Some(address) = links::address_of(account) {
-        links::send_notice(context, &mut tx, account, &address, Message::PasswordChanged, now)
-            .await?;
-    }
+    store_in(context, caller, &mut tx, account, password, notice, event).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Part of a transaction: keeps another password of an account that the transaction holds, with all that hangs
+/// on it.
+pub(super) async fn store_in(
+    context: &Context,
+    caller: &Caller,
+    tx: &mut Tx,
+    account: &Account,
+    password: &StoredPassword,
+    notice: bool,
+    event: Event,
+) -> Result<(), Error> {
+    let now = context.now();
+    accounts::set_password_in(tx, account.id, password, EndReason::Password, now).await?;
+    if context.accounts.end_keys_on_password_change {
+        personal_keys::revoke_all_in(tx, account.id, now).await?;
+    }
+    audit::event(event, caller, now).about(account).record(tx).await?;
+    if notice && let Some(address) = links::address_of(account) {
+        links::send_notice(context, tx, account, &address, Message::PasswordChanged, now).await?;
+    }
+    Ok(())
 }

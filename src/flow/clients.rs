@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use crate::account::account::AccountId;
+use crate::account::account::{Account, AccountId};
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::flow::Caller;
 use crate::flow::audit::{self, Draft, Event};
-use crate::store::clients;
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Store, StoreError, Tx, accounts, clients};
 use crate::token::client::{Client, ClientId, ClientScopes, ClientSecret, Grant, KnownSecret};
 
 /// Why a client could not be changed. Every sentence says what to do.
@@ -18,6 +17,8 @@ pub enum ClientError {
     Store(StoreError),
     /// What was asked for cannot be.
     Refused(String),
+    /// Whoever asks is no superuser any more.
+    NotAllowed,
 }
 
 impl std::fmt::Display for ClientError {
@@ -25,6 +26,7 @@ impl std::fmt::Display for ClientError {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Refused(why) => f.write_str(why),
+            Self::NotAllowed => f.write_str("that is for a superuser to do"),
         }
     }
 }
@@ -60,6 +62,8 @@ pub struct ClientRoom<'a> {
     pub now: Timestamp,
     /// Who changes something.
     pub caller: &'a Caller,
+    /// The superuser who does, as they were judged; `None` for whoever may run the command line.
+    pub superuser: Option<&'a Account>,
 }
 
 impl ClientRoom<'_> {
@@ -77,7 +81,7 @@ impl ClientRoom<'_> {
             last_used_at: None,
             secrets: vec![known],
         };
-        let mut tx = self.store.begin("create client").await?;
+        let mut tx = self.begin("create client").await?;
         if !clients::create_in(&mut tx, &client).await? {
             let why = format!("there is a client {} already", client.id);
             return Err(ClientError::Refused(why));
@@ -115,7 +119,7 @@ impl ClientRoom<'_> {
         }
         let (secret, known) = self.secret();
         let old_end_at = self.now.plus(overlap);
-        let mut tx = self.store.begin("rotate client secret").await?;
+        let mut tx = self.begin("rotate client secret").await?;
         if !clients::rotate_in(&mut tx, id, &known, old_end_at, self.now).await? {
             return Err(no_client(id));
         }
@@ -138,7 +142,7 @@ impl ClientRoom<'_> {
             account: draft.account,
             ..old
         };
-        let mut tx = self.store.begin("edit client").await?;
+        let mut tx = self.begin("edit client").await?;
         if !clients::edit_in(&mut tx, &new, narrows, self.now).await? {
             return Err(no_client(&new.id));
         }
@@ -153,26 +157,38 @@ impl ClientRoom<'_> {
 
     /// Switches a client off: its secrets and its tokens are refused at once.
     pub async fn disable(&self, id: &ClientId) -> Result<(), ClientError> {
-        let mut tx = self.store.begin("disable client").await?;
+        let mut tx = self.begin("disable client").await?;
         let changed = clients::disable_in(&mut tx, id, self.now).await?;
         self.changed(tx, changed, id, "off").await
     }
 
     /// Switches a client on again. The tokens that it had stay refused.
     pub async fn enable(&self, id: &ClientId) -> Result<(), ClientError> {
-        let mut tx = self.store.begin("enable client").await?;
+        let mut tx = self.begin("enable client").await?;
         let changed = clients::enable_in(&mut tx, id).await?;
         self.changed(tx, changed, id, "on").await
     }
 
     /// Deletes a client: its secrets and its tokens are refused at once.
     pub async fn delete(&self, id: &ClientId) -> Result<(), ClientError> {
-        let mut tx = self.store.begin("delete client").await?;
+        let mut tx = self.begin("delete client").await?;
         if !clients::delete_in(&mut tx, id, self.now).await? {
             return Err(no_client(id));
         }
         self.event(Event::ClientDeleted, id, "deleted").record(&mut tx).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Begins a transaction, in which the superuser stays one.
+    async fn begin(&self, name: &'static str) -> Result<Tx, ClientError> {
+        let mut tx = self.store.begin(name).await?;
+        if let Some(superuser) = self.superuser {
+            let held = accounts::hold_both_in(&mut tx, superuser, superuser.id).await?;
+            if !held.is_some_and(|(now, _)| now.is_staff && now.is_superuser) {
+                return Err(ClientError::NotAllowed);
+            }
+        }
+        Ok(tx)
     }
 
     async fn changed(

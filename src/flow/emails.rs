@@ -139,7 +139,8 @@ pub async fn is_of_another(
 }
 
 /// Part of a transaction: as [`is_of_another`]. Where no two accounts may share an address, nobody else gets
-/// this one until the transaction ends.
+/// this one until the transaction ends. The account's row is locked before the address, as it is wherever a
+/// transaction begins with it, so that no two wait for each other.
 pub(super) async fn is_of_another_in(
     context: &Context,
     tx: &mut Tx,
@@ -147,6 +148,9 @@ pub(super) async fn is_of_another_in(
     account: Option<AccountId>,
 ) -> Result<bool, Error> {
     if context.accounts.unique_email {
+        if let Some(account) = account {
+            accounts::lock_in(tx, account).await?;
+        }
         accounts::reserve_email(tx, address.as_str()).await?;
     }
     let kept = email_addresses::by_folded_in(tx, &address.folded()).await?;

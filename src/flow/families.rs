@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::flow::Caller;
 use crate::flow::audit::{self, Event};
 use crate::store::refresh_families::{self, EndReason};
-use crate::store::{Store, StoreError, accounts};
+use crate::store::{Store, StoreError, Tx, accounts};
 use crate::token::claims::FamilyId;
 
 pub use crate::store::refresh_families::ListedFamily;
@@ -45,14 +45,26 @@ pub async fn end(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut tx = store.begin("end refresh family").await?;
-    let reason = EndReason::SignOut;
-    if !refresh_families::end_one_in(&mut tx, account, family, reason, now).await? {
-        return Ok(false);
-    }
-    let ended = audit::event(Event::SignOut, caller, now).about_id(account);
-    ended.detail("family", family.to_string()).record(&mut tx).await?;
+    let ended = end_in(&mut tx, caller, account, family, now).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(ended)
+}
+
+/// Part of a transaction: as [`end`].
+pub(super) async fn end_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    account: AccountId,
+    family: FamilyId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let reason = EndReason::SignOut;
+    let ended = refresh_families::end_one_in(tx, account, family, reason, now).await?;
+    if ended {
+        let event = audit::event(Event::SignOut, caller, now).about_id(account);
+        event.detail("family", family.to_string()).record(tx).await?;
+    }
+    Ok(ended)
 }
 
 /// Ends every family of an account but the one in use, if one is, and every browser session but the one in

@@ -86,7 +86,7 @@ pub async fn make(
 }
 
 /// Part of a transaction: as [`make`].
-async fn make_in(
+pub(super) async fn make_in(
     tx: &mut Tx,
     caller: &Caller,
     account: AccountId,

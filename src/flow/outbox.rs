@@ -5,7 +5,7 @@ use crate::flow::Caller;
 use crate::flow::audit::{self, Event};
 use crate::flow::directory::{Leaf, Turn};
 use crate::store::outbox;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 pub use crate::store::outbox::{Depth, Entry, MailState};
 
@@ -68,11 +68,22 @@ pub async fn drop(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut tx = store.begin("drop mail").await?;
-    let dropped = outbox::drop_in(&mut tx, id).await?;
+    let dropped = drop_in(&mut tx, caller, id, now).await?;
+    tx.commit().await?;
+    Ok(dropped)
+}
+
+/// Part of a transaction: as [`drop`].
+pub(super) async fn drop_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    id: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let dropped = outbox::drop_in(tx, id).await?;
     if dropped {
         let event = audit::event(Event::OutboxChanged, caller, now).detail("what", "dropped");
-        event.detail("mail", id).record(&mut tx).await?;
+        event.detail("mail", id).record(tx).await?;
     }
-    tx.commit().await?;
     Ok(dropped)
 }

@@ -232,13 +232,24 @@ impl Cabinet<'_> {
     /// Takes a key back. `false` where the account has no such key in force.
     pub async fn revoke(&self, account: AccountId, id: PersonalKeyId) -> Result<bool, Error> {
         let mut tx = self.store.begin("revoke API key").await?;
-        if !personal_keys::revoke(&mut tx, account, id, self.now).await? {
-            return Ok(false);
-        }
-        let revoked = self.event(Event::ApiKeyRevoked, account).detail("id", id.to_string());
-        revoked.record(&mut tx).await?;
+        let revoked = self.revoke_in(&mut tx, account, id).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(revoked)
+    }
+
+    /// Part of a transaction: as [`Self::revoke`].
+    pub(super) async fn revoke_in(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        id: PersonalKeyId,
+    ) -> Result<bool, StoreError> {
+        let revoked = personal_keys::revoke(tx, account, id, self.now).await?;
+        if revoked {
+            let event = self.event(Event::ApiKeyRevoked, account).detail("id", id.to_string());
+            event.record(tx).await?;
+        }
+        Ok(revoked)
     }
 
     /// Takes back a key by itself, on behalf of its owner. `false` where there is no such key in force.
@@ -253,13 +264,23 @@ impl Cabinet<'_> {
     /// Takes back the classic key of an account. `false` where it has none.
     pub async fn revoke_classic(&self, account: AccountId) -> Result<bool, Error> {
         let mut tx = self.store.begin("revoke API key").await?;
-        if !api_keys::delete_of_account_in(&mut tx, account, self.now).await? {
-            return Ok(false);
-        }
-        let revoked = self.event(Event::ApiKeyRevoked, account).detail("kind", "classic");
-        revoked.record(&mut tx).await?;
+        let revoked = self.revoke_classic_in(&mut tx, account).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(revoked)
+    }
+
+    /// Part of a transaction: as [`Self::revoke_classic`].
+    pub(super) async fn revoke_classic_in(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+    ) -> Result<bool, StoreError> {
+        let revoked = api_keys::delete_of_account_in(tx, account, self.now).await?;
+        if revoked {
+            let event = self.event(Event::ApiKeyRevoked, account).detail("kind", "classic");
+            event.record(tx).await?;
+        }
+        Ok(revoked)
     }
 
     /// Takes back all keys of an account, the classic one too. Gives how many there were.

@@ -12,7 +12,7 @@ use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, Context, Credentials, Error, LayoutRules, Refusal, TokenPair, sign_in};
 use crate::store::refresh_families::{self, EndReason, InSession, NewFamily};
 use crate::store::sessions::{self, ListedSession, NewSession};
-use crate::store::{Tx, accounts};
+use crate::store::{StoreError, Tx, accounts};
 use crate::token::authenticated::Authenticated;
 use crate::token::claims::FamilyId;
 use crate::token::credential::Denial;
@@ -240,11 +240,23 @@ pub async fn end_of(
 ) -> Result<bool, Error> {
     let now = context.now();
     let mut tx = context.store.begin("end session").await?;
-    let ended = sessions::end_in(&mut tx, digest, account.id, EndReason::SignOut, now).await?;
-    if ended {
-        audit::event(Event::SignOut, caller, now).about(account).record(&mut tx).await?;
-    }
+    let ended = end_of_in(&mut tx, caller, account, digest, now).await?;
     tx.commit().await?;
+    Ok(ended)
+}
+
+/// Part of a transaction: as [`end_of`].
+pub(super) async fn end_of_in(
+    tx: &mut Tx,
+    caller: &Caller,
+    account: &Account,
+    digest: &Digest,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let ended = sessions::end_in(tx, digest, account.id, EndReason::SignOut, now).await?;
+    if ended {
+        audit::event(Event::SignOut, caller, now).about(account).record(tx).await?;
+    }
     Ok(ended)
 }
 

@@ -1,5 +1,6 @@
 //! What somebody of the administration may do to the accounts of others, and doing it. Staff changes members,
-//! superusers change everybody; nobody takes from oneself what one would need to take it back.
+//! superusers change everybody; nobody takes from oneself what one would need to take it back. Each of it is judged
+//! by how both accounts stand in the transaction that does it: a right that was taken away meanwhile does nothing.
 
 use std::net::IpAddr;
 
@@ -10,7 +11,6 @@ use crate::account::rules::{About, RuleBroken};
 use crate::account::username::Username;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::flow::acting::power;
 use crate::flow::administer::{self, AccountDraft, AdministrationError, Deleted};
 use crate::flow::audit::{self, Event};
 use crate::flow::change_email::{self, EmailChange};
@@ -20,13 +20,13 @@ use crate::flow::personal_keys::{self, Cabinet, StoredKey};
 use crate::flow::sessions;
 use crate::flow::{
     Caller, Context, Error, acting, change_password, emails, families, links, obtain_key, outbox,
-    register,
+    profile, register,
 };
 use crate::mail::message::Message;
 use crate::store::accounts::{self, Owner};
 use crate::store::refresh_families::ListedFamily;
 use crate::store::sessions::ListedSession;
-use crate::store::{StoreError, clients};
+use crate::store::{StoreError, Tx, clients};
 use crate::token::claims::FamilyId;
 use crate::token::client::Client;
 use crate::token::opaque::ClassicKey;
@@ -60,6 +60,34 @@ pub enum NotDone {
     Referred,
     /// Django owns the accounts, and has not given us the right to it.
     LeftToDjango,
+}
+
+/// What is done to an account, as far as it matters who may do it.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    /// Its owner goes on being able to use it.
+    Change,
+    /// Its owner is locked out.
+    LockOut,
+    /// It is to be this: staff, and superuser.
+    Rank(bool, bool),
+}
+
+/// A transaction in which nobody else changes who is at work, nor the account: both as they stand in it.
+struct Begun {
+    tx: Tx,
+    me: Account,
+    account: Account,
+}
+
+/// What was begun; else ends the deed here with why it was not.
+macro_rules! granted {
+    ($begun:expr) => {
+        match $begun.await? {
+            Ok(begun) => begun,
+            Err(why) => return Ok(Err(why)),
+        }
+    };
 }
 
 /// What an account says about itself.
@@ -117,7 +145,7 @@ impl Steward<'_> {
     /// could take on what the other alone was given, such as the right to act as somebody else.
     #[must_use]
     pub fn may_change(&self, account: &Account) -> bool {
-        self.me.is_superuser || power(account) < power(self.me)
+        profile::may_change(self.me, account)
     }
 
     /// Whether they may change what the whole service goes by, and who may enter the administration.
@@ -147,13 +175,17 @@ impl Steward<'_> {
         let (context, Particulars { username, email, first_name, last_name }) =
             (self.context, new.particulars);
         let (is_staff, is_superuser) = new.rank;
-        if (is_staff || is_superuser) && !self.is_superuser() {
+        let gives_rank = is_staff || is_superuser;
+        if gives_rank && !self.is_superuser() {
             return Ok(Err(NotDone::NotAllowed));
         }
         if Username::parse(&username).is_err() {
             return Ok(Err(NotDone::BadUsername));
         }
-        if self.is_kept_from_me(&username) || register::is_taken(context, &username, true).await? {
+        let is_reserved = acting::is_reserved(context, &username);
+        if (is_reserved && !self.is_superuser())
+            || register::is_taken(context, &username, true).await?
+        {
             return Ok(Err(NotDone::UsernameTaken));
         }
         let address = email;
@@ -186,7 +218,10 @@ impl Steward<'_> {
             is_superuser,
             classic_key: context.accounts.classic_keys.then(key),
         };
-        let mut tx = context.store.begin("create account").await?;
+        let is_for_superusers = gives_rank || is_reserved;
+        let Some(mut tx) = self.begin("create account", is_for_superusers).await? else {
+            return Ok(Err(NotDone::NotAllowed));
+        };
         if let Some(address) = address.filter(|_| context.accounts.unique_email)
             && emails::is_of_another_in(context, &mut tx, &address, None).await?
         {
@@ -208,16 +243,15 @@ impl Steward<'_> {
         account: &Account,
         new: Particulars,
     ) -> Result<Result<(), NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
         let (context, now) = (self.context, self.context.now());
-        let mut tx = context.store.begin("administer account").await?;
+        let Begun { mut tx, me, account } =
+            granted!(self.begin_on("administer account", account, Deed::Change));
+        let account = &account;
         if new.username != account.username {
             let Ok(name) = Username::parse(&new.username) else {
                 return Ok(Err(NotDone::BadUsername));
             };
-            if self.is_kept_from_me(name.as_str()) {
+            if acting::is_reserved(context, name.as_str()) && !me.is_superuser {
                 return Ok(Err(NotDone::UsernameTaken));
             }
             match accounts::set_username_in(&mut tx, account.id, name.as_str(), now).await {
@@ -262,17 +296,15 @@ impl Steward<'_> {
         is_staff: bool,
         is_superuser: bool,
     ) -> Result<Result<(), NotDone>, Error> {
-        if !self.is_superuser() {
-            return Ok(Err(NotDone::NotAllowed));
-        }
-        if self.is_oneself(account) && !(is_staff && is_superuser) {
-            return Ok(Err(NotDone::Oneself));
-        }
-        let (store, now) = (&self.context.store, self.context.now());
-        let set =
-            administer::set_rank(store, self.caller, account.id, is_staff, is_superuser, now).await;
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("set rank", account, Deed::Rank(is_staff, is_superuser)));
+        let (caller, id, now) = (self.caller, account.id, self.context.now());
+        let set = administer::set_rank_in(&mut tx, caller, id, is_staff, is_superuser, now).await;
         match set {
-            Ok(_) => Ok(Ok(())),
+            Ok(_) => {
+                tx.commit().await?;
+                Ok(Ok(()))
+            }
             Err(StoreError::Other(why)) if self.context.owner == Owner::Django => {
                 tracing::warn!(why, "staff flags are left to Django");
                 Ok(Err(NotDone::LeftToDjango))
@@ -287,12 +319,12 @@ impl Steward<'_> {
         account: &Account,
         active: bool,
     ) -> Result<Result<(), NotDone>, Error> {
-        if let Some(why) = self.refuses_to_take(account, !active) {
-            return Ok(Err(why));
-        }
-        let (store, now) = (&self.context.store, self.context.now());
-        let set = administer::set_active(store, self.caller, account.id, active, now).await;
-        set.map(|_| Ok(())).map_err(fault)
+        let deed = if active { Deed::Change } else { Deed::LockOut };
+        let Begun { mut tx, account, .. } = granted!(self.begin_on("set active", account, deed));
+        let (caller, now) = (self.caller, self.context.now());
+        administer::set_active_in(&mut tx, caller, account.id, active, now).await?;
+        tx.commit().await?;
+        Ok(Ok(()))
     }
 
     /// Gives an account another password, which ends whatever it is signed in with.
@@ -301,7 +333,7 @@ impl Steward<'_> {
         account: &Account,
         new: Secret<String>,
     ) -> Result<Result<(), NotDone>, Error> {
-        if let Some(why) = self.refuses_to_take(account, true) {
+        if let Err(why) = judge(self.me, account, Deed::LockOut) {
             return Ok(Err(why));
         }
         let context = self.context;
@@ -310,23 +342,24 @@ impl Steward<'_> {
             return Ok(Err(NotDone::Password(broken)));
         }
         let password = context.hashing.hash(new).await?;
-        let notice = context.accounts.confirm_password;
-        // Their rank may have become another while the password was hashed.
-        let same = |now: &Account| power(now) == power(account);
-        let (caller, link) = (self.caller, None);
-        let done =
-            change_password::store(context, caller, account, &password, notice, link, same).await?;
-        Ok(if done { Ok(()) } else { Err(NotDone::NotAllowed) })
+        // Either's rank may have become another while the password was hashed.
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("administer password", account, Deed::LockOut));
+        let (caller, notice) = (self.caller, context.accounts.confirm_password);
+        let event = Event::PasswordChange;
+        change_password::store_in(context, caller, &mut tx, &account, &password, notice, event)
+            .await?;
+        tx.commit().await?;
+        Ok(Ok(()))
     }
 
     /// Deletes an account with all that hangs on it.
     pub async fn delete(&self, account: &Account) -> Result<Result<Deleted, NotDone>, Error> {
-        if let Some(why) = self.refuses_to_take(account, true) {
-            return Ok(Err(why));
-        }
-        let Context { store, owner, random, .. } = self.context;
-        let (now, random) = (self.context.now(), random.as_ref());
-        match administer::delete(store, self.caller, *owner, account.id, now, random).await {
+        let Begun { tx, account, .. } =
+            granted!(self.begin_on("delete account", account, Deed::LockOut));
+        let Context { owner, random, .. } = self.context;
+        let (caller, now, random) = (self.caller, self.context.now(), random.as_ref());
+        match administer::finish_deletion(tx, caller, *owner, account.id, now, random).await {
             Ok(deleted) => Ok(Ok(deleted)),
             Err(AdministrationError::Refused(_)) => Ok(Err(NotDone::Referred)),
             Err(AdministrationError::Store(error)) => Err(error.into()),
@@ -338,49 +371,54 @@ impl Steward<'_> {
         &self,
         account: &Account,
     ) -> Result<Result<(), NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
-        let (store, now) = (&self.context.store, self.context.now());
-        let ended = administer::sign_out_everywhere(store, self.caller, account.id, now).await;
-        ended.map(Ok).map_err(fault)
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("sign out everywhere", account, Deed::Change));
+        let now = self.context.now();
+        administer::sign_out_everywhere_in(&mut tx, self.caller, account.id, now).await?;
+        tx.commit().await?;
+        Ok(Ok(()))
     }
 
     /// Forgets what was counted against an account's sign-ins. Gives whether there was anything.
     pub async fn unlock(&self, account: &Account) -> Result<Result<bool, NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("unlock account", account, Deed::Change));
         let Some(throttle) = &self.context.throttle else { return Ok(Ok(false)) };
-        let (store, now) = (&self.context.store, self.context.now());
-        let unlocked =
-            administer::unlock(store, self.caller, &throttle.subjects, account, now).await;
-        unlocked.map(Ok).map_err(fault)
+        let (subjects, now) = (&throttle.subjects, self.context.now());
+        let unlocked = administer::unlock_in(&mut tx, self.caller, subjects, &account, now).await?;
+        tx.commit().await?;
+        Ok(Ok(unlocked))
     }
 
     /// Forgets the failures that were counted against a client's address. Gives whether there were any.
-    pub async fn unlock_address(&self, address: IpAddr) -> Result<bool, Error> {
-        let Some(throttle) = &self.context.throttle else { return Ok(false) };
-        let (store, now) = (&self.context.store, self.context.now());
-        let subjects = &throttle.subjects;
-        let unlocked = administer::unlock_address(store, self.caller, subjects, address, now).await;
-        unlocked.map_err(fault)
+    pub async fn unlock_address(&self, address: IpAddr) -> Result<Result<bool, NotDone>, Error> {
+        let Some(mut tx) = self.begin("unlock address", false).await? else {
+            return Ok(Err(NotDone::NotAllowed));
+        };
+        let Some(throttle) = &self.context.throttle else { return Ok(Ok(false)) };
+        let (subjects, now) = (&throttle.subjects, self.context.now());
+        let unlocked =
+            administer::unlock_address_in(&mut tx, self.caller, subjects, address, now).await?;
+        tx.commit().await?;
+        Ok(Ok(unlocked))
     }
 
     /// Drops a mail that waits or was given up: somebody waits for it, so this is for superusers. `false` where
     /// there is none, or it is being sent.
     pub async fn drop_mail(&self, id: &str) -> Result<Result<bool, NotDone>, Error> {
-        if !self.is_superuser() {
+        let Some(mut tx) = self.begin("drop mail", true).await? else {
             return Ok(Err(NotDone::NotAllowed));
-        }
-        let (store, now) = (&self.context.store, self.context.now());
-        Ok(Ok(outbox::drop(store, self.caller, id, now).await?))
+        };
+        let dropped = outbox::drop_in(&mut tx, self.caller, id, self.context.now()).await?;
+        tx.commit().await?;
+        Ok(Ok(dropped))
     }
 
     /// Registered clients, for superusers to change: what acts as an account is as powerful as that.
     #[must_use]
     pub fn clients(&self) -> Option<ClientRoom<'_>> {
-        self.is_superuser().then(|| self.all_clients())
+        let superuser = Some(self.me);
+        self.is_superuser().then(|| ClientRoom { superuser, ..self.all_clients() })
     }
 
     /// Registered clients, to look at.
@@ -391,7 +429,7 @@ impl Steward<'_> {
     fn all_clients(&self) -> ClientRoom<'_> {
         let Context { store, random, .. } = self.context;
         let (random, now) = (random.as_ref(), self.context.now());
-        ClientRoom { store, random, now, caller: self.caller }
+        ClientRoom { store, random, now, caller: self.caller, superuser: None }
     }
 
     /// Signing keys, for superusers to change.
@@ -422,12 +460,11 @@ impl Steward<'_> {
         &self,
         account: &Account,
     ) -> Result<Result<ClassicKey, NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
-        let (store, now) = (&self.context.store, self.context.now());
-        let random = self.context.random.as_ref();
-        let made = obtain_key::make(store, self.caller, account.id, random, now).await?;
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("create API key", account, Deed::Change));
+        let (random, now) = (self.context.random.as_ref(), self.context.now());
+        let made = obtain_key::make_in(&mut tx, self.caller, account.id, random, now).await?;
+        tx.commit().await?;
         Ok(made.ok_or(NotDone::HasKey))
     }
 
@@ -436,10 +473,11 @@ impl Steward<'_> {
         &self,
         account: &Account,
     ) -> Result<Result<bool, NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
-        self.cabinet().revoke_classic(account.id).await.map(Ok)
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("revoke API key", account, Deed::Change));
+        let ended = self.cabinet().revoke_classic_in(&mut tx, account.id).await?;
+        tx.commit().await?;
+        Ok(Ok(ended))
     }
 
     /// Takes back a key of an account; `false` where it has no such key in force.
@@ -448,10 +486,11 @@ impl Steward<'_> {
         account: &Account,
         id: PersonalKeyId,
     ) -> Result<Result<bool, NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
-        self.cabinet().revoke(account.id, id).await.map(Ok)
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("revoke API key", account, Deed::Change));
+        let ended = self.cabinet().revoke_in(&mut tx, account.id, id).await?;
+        tx.commit().await?;
+        Ok(Ok(ended))
     }
 
     /// Ends a sign-in of an account; `false` where it has no such one.
@@ -460,11 +499,12 @@ impl Steward<'_> {
         account: &Account,
         family: FamilyId,
     ) -> Result<Result<bool, NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
-        let (store, now) = (&self.context.store, self.context.now());
-        Ok(Ok(families::end(store, self.caller, account.id, family, now).await?))
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("end refresh family", account, Deed::Change));
+        let now = self.context.now();
+        let ended = families::end_in(&mut tx, self.caller, account.id, family, now).await?;
+        tx.commit().await?;
+        Ok(Ok(ended))
     }
 
     /// Ends a browser session of an account; `false` where it has no such one.
@@ -473,23 +513,38 @@ impl Steward<'_> {
         account: &Account,
         digest: &Digest,
     ) -> Result<Result<bool, NotDone>, Error> {
-        if !self.may_change(account) {
-            return Ok(Err(NotDone::NotAllowed));
-        }
-        sessions::end_of(self.context, self.caller, account, digest).await.map(Ok)
+        let Begun { mut tx, account, .. } =
+            granted!(self.begin_on("end session", account, Deed::Change));
+        let now = self.context.now();
+        let ended = sessions::end_of_in(&mut tx, self.caller, &account, digest, now).await?;
+        tx.commit().await?;
+        Ok(Ok(ended))
     }
 
-    /// Why this account is not to be changed, where `takes` would lock its owner out.
-    fn refuses_to_take(&self, account: &Account, takes: bool) -> Option<NotDone> {
-        if takes && self.is_oneself(account) {
-            return Some(NotDone::Oneself);
-        }
-        (!self.may_change(account)).then_some(NotDone::NotAllowed)
+    /// Begins a transaction that does something to an account, if it is still theirs to do.
+    async fn begin_on(
+        &self,
+        name: &'static str,
+        account: &Account,
+        deed: Deed,
+    ) -> Result<Result<Begun, NotDone>, Error> {
+        let mut tx = self.context.store.begin(name).await?;
+        let held = accounts::hold_both_in(&mut tx, self.me, account.id).await?;
+        let Some((me, account)) = held else { return Ok(Err(NotDone::NotAllowed)) };
+        Ok(judge(&me, &account, deed).map(|()| Begun { tx, me, account }))
     }
 
-    /// Whether a name is for superusers to give.
-    fn is_kept_from_me(&self, username: &str) -> bool {
-        !self.is_superuser() && acting::is_reserved(self.context, username)
+    /// Begins a transaction that does something else; `None` where it is no longer theirs to do.
+    async fn begin(
+        &self,
+        name: &'static str,
+        is_for_superusers: bool,
+    ) -> Result<Option<Tx>, Error> {
+        let mut tx = self.context.store.begin(name).await?;
+        let held = accounts::hold_both_in(&mut tx, self.me, self.me.id).await?;
+        let may =
+            held.is_some_and(|(me, _)| me.is_staff && (me.is_superuser || !is_for_superusers));
+        Ok(may.then_some(tx))
     }
 
     fn cabinet(&self) -> Cabinet<'_> {
@@ -497,10 +552,19 @@ impl Steward<'_> {
     }
 }
 
-/// What can be refused is refused before.
-fn fault(error: AdministrationError) -> Error {
-    match error {
-        AdministrationError::Store(error) => error.into(),
-        AdministrationError::Refused(why) => StoreError::Other(why).into(),
+/// Whether somebody may do that to an account.
+fn judge(me: &Account, account: &Account, deed: Deed) -> Result<(), NotDone> {
+    let (takes, is_allowed) = match deed {
+        Deed::Change => (false, profile::may_change(me, account)),
+        Deed::LockOut => (true, profile::may_change(me, account)),
+        Deed::Rank(is_staff, is_superuser) => {
+            (!(is_staff && is_superuser), me.is_staff && me.is_superuser)
+        }
+    };
+    match deed {
+        Deed::Rank(..) if !is_allowed => Err(NotDone::NotAllowed),
+        _ if takes && account.id == me.id => Err(NotDone::Oneself),
+        _ if !is_allowed => Err(NotDone::NotAllowed),
+        _ => Ok(()),
     }
 }

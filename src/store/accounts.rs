@@ -148,8 +148,30 @@ pub async fn lock_in(tx: &mut Tx, id: AccountId) -> Result<Option<Account>, Stor
 /// Part of a transaction: whether an account's password is still the one that was judged, and it is as
 /// active as then; it stays so until the transaction ends.
 pub async fn hold_in(tx: &mut Tx, judged: &Account) -> Result<bool, StoreError> {
-    let now = lock_in(tx, judged.id).await?;
-    Ok(now.is_some_and(|now| now.password == judged.password && now.is_active == judged.is_active))
+    Ok(lock_in(tx, judged.id).await?.is_some_and(|now| is_as_judged(&now, judged)))
+}
+
+/// Part of a transaction: somebody, as [`hold_in`], and the account that they change, both as they are now and
+/// stay until the transaction ends; `None` where that somebody is not as they were judged, or one is gone. Rows
+/// are always locked in the order of their ids, so that no two transactions wait for each other.
+pub async fn hold_both_in(
+    tx: &mut Tx,
+    actor: &Account,
+    subject: AccountId,
+) -> Result<Option<(Account, Account)>, StoreError> {
+    let mut ids = [actor.id, subject];
+    ids.sort_unstable();
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(lock_in(tx, id).await?);
+    }
+    let of = |id: AccountId| found.iter().find(|account| account.id == id).cloned();
+    let actor = of(actor.id).filter(|now| is_as_judged(now, actor));
+    Ok(actor.zip(of(subject)))
+}
+
+fn is_as_judged(now: &Account, judged: &Account) -> bool {
+    now.password == judged.password && now.is_active == judged.is_active
 }
 
 /// Part of a transaction: makes an account. [`StoreError::Unique`] where the name is taken.

@@ -84,11 +84,11 @@ pub async fn succeed(
     tx.commit().await
 }
 
-/// Forgets the failures of these subjects, and of these accounts at whatever address. Gives whether there
-/// were any.
-pub async fn forgive(store: &Store, subjects: [Subject; 3]) -> Result<bool, StoreError> {
+/// Part of a transaction: forgets the failures of these subjects, and of these accounts at whatever address.
+/// Gives whether there were any.
+pub async fn forgive_in(tx: &mut Tx, subjects: [Subject; 3]) -> Result<bool, StoreError> {
     let params = subjects.map(|subject| subject.digest().into());
-    Ok(!store.write("attempts.forgive", &params).await?.is_empty())
+    Ok(!tx.run("attempts.forgive", &params).await?.is_empty())
 }
 
 /// Deletes at most `most` subjects of which nothing matters any more. Gives how many.

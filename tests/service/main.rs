@@ -37,6 +37,7 @@ mod keys;
 mod link;
 mod proxy;
 mod races;
+mod races_of_staff;
 mod revocation;
 mod routes;
 #[path = "../support/mod.rs"]

@@ -157,7 +157,7 @@ async fn names_and_addresses_do_not_overwrite_each_other(engine: Engine) {
     let aino = service.account("aino").await;
     let before = stored(&service, aino).await;
     let edit = async |changes| {
-        profile::edit(context, &caller, &before, changes, &EmailChange::AtOnce).await
+        profile::edit(context, &caller, &before, &before, changes, &EmailChange::AtOnce).await
     };
     let email = |text| Changes {
         email: Some(Some(EmailAddress::parse(text).expect("an address"))),

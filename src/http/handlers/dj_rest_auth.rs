@@ -300,7 +300,8 @@ async fn own(
     reader.finish()?;
     let changes =
         Changes { email: None, first_name: wished.first_name, last_name: wished.last_name };
-    let edited = profile::edit(context, &ask.client, caller, changes, &EmailChange::AtOnce).await?;
+    let (client, how) = (&ask.client, EmailChange::AtOnce);
+    let edited = profile::edit(context, client, caller, caller, changes, &how).await?;
     let mut changed = match edited {
         Ok(changed) => changed,
         Err(why) => return Ok(dialect.not_moved(why)),

@@ -224,7 +224,7 @@ async fn own(
         Method::PUT | Method::PATCH => edit(context, djoser, ask, caller, submission).await,
         Method::DELETE => {
             let password = djoser.read_deletion(submission)?;
-            Ok(if profile::delete(context, &ask.client, caller, password).await? {
+            Ok(if profile::delete(context, &ask.client, caller, caller, password).await? {
                 djoser.nothing()
             } else {
                 crate::dialect::djoser::field("current_password", "Invalid password.")
@@ -252,7 +252,8 @@ async fn edit(
         change => change,
     };
     let changes = Changes { email, ..Changes::default() };
-    Ok(match profile::edit(context, &ask.client, account, changes, &change).await? {
+    let actor = ask.caller()?;
+    Ok(match profile::edit(context, &ask.client, actor, account, changes, &change).await? {
         Ok(changed) => shown(djoser, &changed),
         Err(why) => djoser.not_moved(why),
     })
@@ -319,10 +320,9 @@ async fn by_id(
         Method::PUT | Method::PATCH if caller.is_staff => forbidden(),
         Method::DELETE if may_change => {
             let password = djoser.read_deletion(submission)?;
-            if !change_password::is_current(context, &ask.client, caller, password).await? {
+            if !profile::delete(context, &ask.client, caller, &found, password).await? {
                 return Ok(crate::dialect::djoser::field("current_password", WRONG_PASSWORD));
             }
-            profile::remove(context, &ask.client, &found).await?;
             djoser.nothing()
         }
         Method::DELETE => forbidden(),

@@ -58,7 +58,8 @@ fn basic(id: &str, secret: &str) -> String {
 
 fn room(service: &TestService) -> ClientRoom<'_> {
     let random = service.service.context.random.as_ref();
-    ClientRoom { store: service.store(), random, now: service.now(), caller: Caller::SERVICE }
+    let (store, now) = (service.store(), service.now());
+    ClientRoom { store, random, now, caller: Caller::SERVICE, superuser: None }
 }
 
 fn id(text: &str) -> ClientId {

@@ -32,6 +32,7 @@ pub(super) async fn profile(visit: &mut Visit<'_>) -> Result<Reply, Error> {
                 visit.context(),
                 &visit.caller,
                 account,
+                account,
                 changes,
                 &EmailChange::AtOnce,
             );
@@ -73,9 +74,8 @@ pub(super) async fn email(visit: &mut Visit<'_>) -> Result<Reply, Error> {
             let (account, context) = (visit.account()?, visit.context());
             let shown = new.as_str().to_owned();
             let changes = Changes { email: Some(Some(new)), ..Changes::default() };
-            match profile::edit(context, &visit.caller, account, changes, &email_change(visit))
-                .await?
-            {
+            let (caller, how) = (&visit.caller, email_change(visit));
+            match profile::edit(context, caller, account, account, changes, &how).await? {
                 Ok(_) if confirms => (form, sent) = (Form::default(), shown),
                 Ok(_) => return Ok(Reply::redirect(visit.at("/email/?saved"))),
                 Err(_) => form.refuse("email", visit.say("wrong.email_taken")),

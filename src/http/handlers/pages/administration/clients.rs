@@ -9,10 +9,11 @@ use super::list::{self, List};
 use super::{done, forbidden, steward};
 use crate::base::clock::Timestamp;
 use crate::flow::clients::{ClientDraft, ClientError};
-use crate::flow::{Error, Fault};
+use crate::flow::{Error, Fault, Refusal};
 use crate::http::pages::{Reply, Visit};
 use crate::page::form::Form;
 use crate::token::client::{Client, ClientId, ClientScopes, ClientSecret, Grant};
+use crate::token::credential::Denial;
 
 /// Overlaps of secrets that are offered, in seconds.
 const OVERLAPS: [u64; 3] = [86_400, 604_800, 0];
@@ -67,7 +68,7 @@ pub(super) async fn new(visit: &mut Visit<'_>) -> Result<Reply, Error> {
             form.refuse("client_id", visit.say("administration.clients.taken"));
             shown(visit, None, form, None).await
         }
-        Err(ClientError::Store(error)) => Err(error.into()),
+        Err(error) => Err(fault(error)),
     }
 }
 
@@ -119,7 +120,7 @@ pub(super) async fn client(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         Ok(()) | Err(ClientError::Refused(_)) => {
             Ok(Reply::redirect(format!("{}?done=saved", at(visit, &id))))
         }
-        Err(ClientError::Store(error)) => Err(error.into()),
+        Err(error) => Err(fault(error)),
     }
 }
 
@@ -224,5 +225,6 @@ fn fault(error: ClientError) -> Error {
     match error {
         ClientError::Store(error) => error.into(),
         ClientError::Refused(_) => Error::Fault(Fault::Broken("a client vanished meanwhile")),
+        ClientError::NotAllowed => Error::Refused(Refusal::Denied(Denial::Forbidden)),
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::list::{self, List, ROWS};
-use super::{at, refuse, steward};
+use super::{at, forbidden, refuse, steward};
 use crate::account::account::AccountId;
 use crate::flow::Error;
 use crate::flow::audit::{self, Event, Search};
@@ -35,7 +35,10 @@ pub(super) async fn throttles(visit: &mut Visit<'_>) -> Result<Reply, Error> {
                 None => return shown(visit, form).await,
             },
         },
-        (None, Some(address)) => steward.unlock_address(address).await?,
+        (None, Some(address)) => match steward.unlock_address(address).await? {
+            Ok(released) => released,
+            Err(_) => return Ok(forbidden(visit)),
+        },
         (None, None) => {
             form.refuse("whom", visit.say("administration.throttles.nobody"));
             return shown(visit, form).await;
