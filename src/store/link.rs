@@ -7,13 +7,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error};
+use tokio_postgres::{AsyncMessage, Client, Connection, Error};
 
 use crate::store::error::{StoreError, chain};
+use crate::store::hosts::Driven;
 use crate::store::postgres::query_unprepared;
 use crate::store::row::Row;
 use crate::store::statements::Statement;
-use crate::store::tls::Tls;
 use crate::store::value::Value;
 
 /// What the connection begins with. The channel is the one of `sql/postgres/0009_link.sql`.
@@ -31,13 +31,12 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and listens. `wake` is called on every notice, from a task of its own.
+    /// Listens on a new connection. `wake` is called on every notice, from a task of its own.
     pub(super) async fn begin(
-        config: &Config,
-        tls: Tls,
+        client: Client,
+        connection: Driven,
         wake: impl Fn() + Send + 'static,
     ) -> Result<Self, Error> {
-        let (client, connection) = config.connect(tls).await?;
         let (tell, ended) = watch::channel(None);
         let driver = tokio::spawn(async move {
             let why = drive(connection, wake).await;

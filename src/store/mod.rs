@@ -15,6 +15,7 @@ pub mod email_addresses;
 pub mod engine;
 pub mod error;
 pub mod facts;
+mod hosts;
 pub mod link;
 pub mod migrate;
 pub mod one_time_links;

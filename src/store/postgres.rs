@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
-    Timeouts,
+    TimeoutType, Timeouts,
 };
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,6 +19,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, Error};
 
 use crate::store::error::{StoreError, chain, has_io_source};
+use crate::store::hosts::{Hosts, Unreached};
 use crate::store::link::Link;
 use crate::store::options::{Limits, Options};
 use crate::store::row::Row;
@@ -50,12 +51,13 @@ impl Postgres {
         let (config, tls) = configure(options)?;
         let target = target(&config);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let hosts = Hosts::of(&config, tls.clone(), options.limits.connect);
         let timeouts = Timeouts {
             wait: Some(options.limits.wait),
-            create: Some(connect_limit(&config, &options.limits)),
+            create: Some(hosts.longest()),
             recycle: Some(options.limits.connect),
         };
-        let manager = Manager::from_config(config, tls.clone(), recycling);
+        let manager = Manager::from_connect(config, hosts, recycling);
         let mut pool = Pool::builder(manager)
             .max_size(options.connections.max(1))
             .timeouts(timeouts)
@@ -88,10 +90,13 @@ impl Postgres {
         let Some(options) = &self.listen else { return Ok(None) };
         let (mut config, tls) = configure(options)?;
         config.application_name("avain changes");
-        let began = Link::begin(&config, tls, wake);
-        let Ok(link) = timeout(connect_limit(&config, &options.limits), began).await else {
-            return Err(too_slow("connecting"));
-        };
+        let hosts = Hosts::of(&config, tls, options.limits.connect);
+        let (client, connection) = hosts.connect().await.map_err(|why| match why {
+            Unreached::Refused(error) => unreachable(&target(&config), &error),
+            Unreached::Silent => silent(&target(&config)),
+        })?;
+        let began = timeout(options.limits.connect, Link::begin(client, connection, wake)).await;
+        let link = began.map_err(|_| silent(&target(&config)))?;
         link.map(Some).map_err(|error| unreachable(&target(&config), &error))
     }
 
@@ -152,6 +157,7 @@ impl Postgres {
         };
         // Whatever stops us from connecting may be over the next time.
         let object = object.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Create) => silent(&self.target),
             PoolError::Timeout(kind) => too_slow(&format!("getting a connection ({kind:?})")),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 unreachable(&self.target, &error)
@@ -181,10 +187,11 @@ fn unreachable(target: &str, error: &(dyn std::error::Error + 'static)) -> Store
     ))
 }
 
-/// How long connecting may take: each host that swallows packets costs one `connect`.
-fn connect_limit(config: &Config, limits: &Limits) -> Duration {
-    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
-    limits.connect * u32::try_from(hosts).unwrap_or(u32::MAX)
+/// What to say when nobody answers there.
+fn silent(target: &str) -> StoreError {
+    StoreError::Unavailable(format!(
+        "cannot connect to {target}: no answer in time; is PostgreSQL running there, and is the URL right?"
+    ))
 }
 
 /// How to reach a server that tells of changes. Without prepared statements we are behind a pgbouncer,
@@ -431,7 +438,8 @@ fn configure(options: &Options) -> Result<(Config, Tls), StoreError> {
         config.application_name("avain");
     }
     config
-        .connect_timeout(options.limits.connect)
+        // A host may have several addresses: the second one has its turn.
+        .connect_timeout(options.limits.connect / 2)
         .keepalives_idle(Duration::from_secs(15))
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(3)

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use avain::store::migrate;
-use avain::store::{Options, Store, StoreError, Value};
+use avain::store::{Limits, Options, Store, StoreError, Value};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::harness::{CLUSTER, Cluster, Database, Engine, NOW, block_on, connect};
@@ -267,6 +269,56 @@ fn a_standby_is_skipped_and_a_dead_host_too() {
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
         admin.batch_execute(&alter(false)).await.expect("a superuser may");
         add(&store, "b").await;
+    });
+}
+
+/// A host that takes connections and says nothing.
+async fn silent_host() -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok(connection) = listener.accept().await {
+            kept.push(connection);
+        }
+    });
+    (port, accepting)
+}
+
+#[test]
+fn a_host_that_says_nothing_is_passed_over() {
+    block_on(async {
+        let database = Database::empty(Engine::Postgres).await;
+        database.migrated().await;
+        let (silent, _accepting) = silent_host().await;
+        let url = database.options.url.expose().clone();
+        let (user, rest) = url.split_once('@').expect("the URL has a password");
+        let reaching = |hosts: &str, sslmode: &str| Options {
+            url: format!("{user}@{hosts}?target_session_attrs=read-write&sslmode={sslmode}")
+                .as_str()
+                .into(),
+            limits: Limits { connect: Duration::from_secs(2), ..database.options.limits },
+            ..database.options.clone()
+        };
+        for sslmode in ["disable", "prefer"] {
+            let both = reaching(&format!("127.0.0.1:{silent},{rest}"), sslmode);
+            let store = database.store_with(&both);
+            store.ping().await.expect("the second host answers within the time of one statement");
+            // The next connections go where the first one has led.
+            let began = Instant::now();
+            fill_pool(&store, 4).await;
+            assert!(began.elapsed() < both.limits.connect, "{:?}", began.elapsed());
+            let began = Instant::now();
+            assert!(store.listen(|| ()).await.expect("it is told of changes").is_some());
+            assert!(began.elapsed() < both.limits.connect * 2, "{:?}", began.elapsed());
+        }
+        let (_, name) = rest.rsplit_once('/').expect("the URL ends with a database");
+        let alone = database.store_with(&reaching(&format!("127.0.0.1:{silent}/{name}"), "prefer"));
+        let error = alone.ping().await.expect_err("nobody answers");
+        assert!(error.to_string().contains("no answer in time"), "{error}");
+        let error = alone.listen(|| ()).await.expect_err("nobody answers");
+        assert!(error.to_string().contains("no answer in time"), "{error}");
     });
 }
 
