@@ -1,6 +1,8 @@
 //! What the gate believes when it does not hear of changes: nothing while the database can be asked, and
 //! little, for a while, when the database is gone.
 
+mod promotion;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

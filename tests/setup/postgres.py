@@ -10,7 +10,8 @@ Makes a cluster in a temporary folder, starts it on a free loopback port, and pr
 superuser's. With `openssl` in PATH it takes TLS connections too, with that self-signed `certificate` for
 127.0.0.1 (not localhost); else that is null. It runs until standard input closes or SIGTERM comes, then stops the server and removes the
 folder. Lines on standard input are commands, each answered by one line of JSON: `stop` (immediate, as a
-crash), `start`, `restart`.
+crash), `start`, `restart`; `standby` starts a second server that replicates this one and tells its `port`,
+and from then on what is committed here is committed there first; `promote` makes that one take writes.
 
 With a path as argument the folder is made there instead. Only Python's standard library is needed.
 Exit code 69: PostgreSQL is not installed.
@@ -100,6 +101,7 @@ class Cluster:
         self.data = os.path.join(self.folder, "data")
         self.log = os.path.join(self.folder, "log")
         self.password = secrets.token_hex(8)
+        self.settings = ""
 
     def run(self, program, *arguments, **more):
         """A program of PostgreSQL's as the unprivileged user; in /, which everyone may enter."""
@@ -160,7 +162,7 @@ class Cluster:
         # In this file, not on the command line: a later restart must come up on the same port.
         with open(os.path.join(self.data, "postgresql.auto.conf"), "w", encoding="ascii") as file:
             ssl = "on" if self.certificate else "off"
-            file.write(SETTINGS.format(port=self.port, sockets=self.folder, ssl=ssl))
+            file.write(SETTINGS.format(port=self.port, sockets=self.folder, ssl=ssl) + self.settings)
         with open(self.log, "ab") as log:
             self.server = self.run("postgres", "-D", self.data, stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=log, preexec_fn=die_with_parent)
@@ -178,8 +180,7 @@ class Cluster:
         script = (f"CREATE ROLE avain LOGIN CREATEDB PASSWORD '{self.password}';"
                   "CREATE DATABASE avain OWNER avain;")
         for statement in script.split(";")[:-1]:
-            self.checked("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.folder,
-                         "-p", str(self.port), "-U", "postgres", "-d", "postgres", "-c", statement)
+            self.execute(statement)
 
     def stop(self, how=signal.SIGQUIT):
         if self.server and self.server.poll() is None:
@@ -193,6 +194,32 @@ class Cluster:
     def remove(self):
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def execute(self, statement):
+        self.checked("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(self.port),
+                     "-U", "postgres", "-d", "postgres", "-c", statement)
+
+    def standby(self):
+        """A running server that replicates this one. It has acknowledged what is committed here from now on."""
+        standby = Cluster()
+        try:
+            if standby.user:
+                os.chown(standby.folder, standby.user.pw_uid, standby.user.pw_gid)
+                os.chmod(standby.folder, 0o755)
+            self.checked("pg_basebackup", "-D", standby.data, "-h", self.folder, "-p", str(self.port), "-U",
+                         "postgres", "-c", "fast", "-R", "--no-sync")
+            standby.settings = f"primary_conninfo = 'host={self.folder} port={self.port} user=postgres'\n"
+            standby.certificate = self.certificate
+            standby.start()
+        except BaseException:
+            standby.remove()
+            raise
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("SELECT pg_reload_conf()")
+        return standby
+
+    def promote(self):
+        self.checked("pg_ctl", "promote", "-w", "-s", "-D", self.data)
 
     def described(self):
         at = f"127.0.0.1:{self.port}"
@@ -232,6 +259,7 @@ class Postgres:
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     cluster = Cluster(sys.argv[1] if len(sys.argv) > 1 else None)
+    standby = None
     try:
         cluster.make()
         cluster.start()
@@ -243,12 +271,19 @@ def main():
                 cluster.stop()
             if command in ("start", "restart"):
                 cluster.start()
-            known = command in ("stop", "start", "restart")
-            print(json.dumps({"done" if known else "unknown": command}), flush=True)
+            if command == "standby":
+                standby = cluster.standby()
+            if command == "promote":
+                standby.promote()
+            known = command in ("stop", "start", "restart", "standby", "promote")
+            done = {"done" if known else "unknown": command}
+            print(json.dumps(done | ({"port": standby.port} if standby else {})), flush=True)
     except KeyboardInterrupt:
         pass
     finally:
         cluster.remove()
+        if standby:
+            standby.remove()
 
 
 if __name__ == "__main__":

@@ -64,14 +64,15 @@ impl Cluster {
         self.told[what].as_str().unwrap_or_else(|| panic!("the cluster has no {what}"))
     }
 
-    /// Tells the script to `stop`, `start` or `restart` the server, and waits until it did.
-    pub(crate) fn tell(&self, command: &str) {
+    /// Tells the script to `stop`, `start` or `restart` the server, or what else it can do, and waits until it did.
+    pub(crate) fn tell(&self, command: &str) -> Value {
         let mut talk = self.talk.lock().expect("no test panicked here");
         let input = talk.child.stdin.as_mut().expect("the input is piped");
         writeln!(input, "{command}").expect("the script listens");
         let answer =
             talk.lines.next().expect("the script answers").expect("the script writes text");
         assert!(answer.contains("done"), "{answer}");
+        serde_json::from_str(&answer).expect("the script writes JSON")
     }
 
     /// The URL of another database, for the role that owns it.
