@@ -216,6 +216,10 @@ fn about_page(page: Page) -> (&'static str, &'static str) {
         Page::SignOut => ("signing out: ends the session and the tokens that it gave", form),
         Page::Account => ("one's account: names", form),
         Page::Email => ("another mail address", form),
+        Page::Addresses => ("one's mail addresses, and adding one", form),
+        Page::Address => {
+            ("one of them: another link to verify it, making it one's own, removing it", form)
+        }
         Page::Password => ("another password; ends all other sessions and all tokens", form),
         Page::Devices => {
             ("where one is signed in, with browsers and with programs, and ending that", form)

@@ -307,6 +307,8 @@ pub const PAGES: &[PageRow] = &[
     page(Account, "/login", Page::SignIn, Anybody),
     page(Account, "/logout", Page::SignOut, Anybody),
     page(Account, "/email", Page::Email, Member),
+    page(Account, "/addresses", Page::Addresses, Member),
+    page(Account, "/addresses/{id}", Page::Address, Member),
     page(Account, "/password_change", Page::Password, Member),
     page(Account, "/devices", Page::Devices, Member),
     page(Account, "/activity", Page::Activity, Member),

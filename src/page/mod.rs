@@ -26,6 +26,10 @@ pub enum Page {
     Account,
     /// Another mail address.
     Email,
+    /// One's mail addresses.
+    Addresses,
+    /// One of them.
+    Address,
     /// Another password.
     Password,
     /// Where one is signed in.
@@ -77,6 +81,8 @@ impl Page {
             Self::SignOut => "page_sign_out",
             Self::Account => "page_account",
             Self::Email => "page_email",
+            Self::Addresses => "page_addresses",
+            Self::Address => "page_address",
             Self::Password => "page_password",
             Self::Devices => "page_devices",
             Self::Activity => "page_activity",

@@ -276,6 +276,7 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
         "id": "", "program": "", "address": "", "begun_at": 0, "used_at": 0, "is_this": false,
         "is_acting": false,
     });
+    let own_address = json!({ "id": 1, "email": "", "is_verified": false, "is_primary": false });
     vec![
         ("message.html", json!({ "title": "", "text": "", "action": null })),
         ("stale.html", json!({ "fields": [], "offered": true, "door": "/" })),
@@ -296,6 +297,16 @@ fn samples() -> Vec<(&'static str, serde_json::Value)> {
             with(json!({ "parts": [], "saved": false, "joined": 0, "last_login": null })),
         ),
         ("email.html", with(json!({ "parts": [], "sent": "", "saved": false, "mode": "confirm" }))),
+        (
+            "addresses.html",
+            with(json!({
+                "parts": [], "addresses": [own_address], "removed": false, "primary": false,
+            })),
+        ),
+        (
+            "own_address.html",
+            with(json!({ "parts": [], "address": own_address, "sent": false })),
+        ),
         ("password.html", with(json!({ "parts": [], "saved": false, "minimum": 8 }))),
         (
             "devices.html",

@@ -20,7 +20,8 @@ macro_rules! files {
 /// Name and text of every template that is compiled in.
 pub(super) const BUILT_IN: &[(&str, &str)] = files![
     "base.html" "parts.html" "message.html" "stale.html"
-    "sign_in.html" "sign_out.html" "account.html" "email.html" "password.html" "devices.html" "acting.html"
+    "sign_in.html" "sign_out.html" "account.html" "email.html" "address_parts.html" "addresses.html" "own_address.html"
+    "password.html" "devices.html" "acting.html"
     "key_parts.html" "keys.html" "key.html" "tokens.html" "activity.html"
     "register.html" "address.html" "follow.html" "reset.html" "username_reset.html"
     "administration/frame.html" "administration/parts.html" "administration/front.html" "administration/list.html"

@@ -147,7 +147,7 @@ pub(super) async fn password(visit: &mut Visit<'_>) -> Result<Reply, Error> {
 
 /// Whether the visitor knows the account's password; noted where not. Who acts as somebody else is not
 /// asked: it is not theirs to know.
-async fn proves(
+pub(super) async fn proves(
     visit: &Visit<'_>,
     form: &mut Form,
     current: Secret<String>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{parts, required, with_form};
+use super::{acts, parts, required, with_form};
 use crate::base::clock::Timestamp;
 use crate::flow::obtain_key;
 use crate::flow::personal_keys::{self, IssuedKey, NotDone, StoredKey, Wish};
@@ -181,15 +181,6 @@ fn refuse(visit: &Visit<'_>, form: &mut Form, why: NotDone) -> bool {
         }
     }
     true
-}
-
-/// Whether somebody acts as the account, and so may make nothing that goes on after it; noted where so.
-fn acts(visit: &Visit<'_>, form: &mut Form) -> Result<bool, Error> {
-    let acts = visit.session()?.acting().is_some();
-    if acts {
-        form.refuse_all(visit.say("wrong.acting"));
-    }
-    Ok(acts)
 }
 
 /// What was typed for scope, networks and rate; noted where it cannot be read.

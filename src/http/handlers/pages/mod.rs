@@ -3,6 +3,7 @@
 mod account;
 mod acting;
 mod activity;
+mod addresses;
 mod administration;
 mod devices;
 mod keys;
@@ -29,6 +30,8 @@ pub async fn answer(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         Page::Language => sign_in::language(visit).await,
         Page::Account => account::profile(visit).await,
         Page::Email => account::email(visit).await,
+        Page::Addresses => addresses::addresses(visit).await,
+        Page::Address => addresses::address_by_id(visit).await,
         Page::Password => account::password(visit).await,
         Page::Devices => devices::devices(visit).await,
         Page::Activity => activity::activity(visit).await,
@@ -148,6 +151,15 @@ fn refuse_rules(visit: &Visit<'_>, form: &mut Form, name: &'static str, broken: 
             },
         );
     }
+}
+
+/// Whether somebody acts as the account, and so may make nothing that goes on after it; noted where so.
+fn acts(visit: &Visit<'_>, form: &mut Form) -> Result<bool, Error> {
+    let acts = visit.session()?.acting().is_some();
+    if acts {
+        form.refuse_all(visit.say("wrong.acting"));
+    }
+    Ok(acts)
 }
 
 /// A form with more for its template.

@@ -19,7 +19,7 @@ on_both_engines! {
 }
 
 /// With pages in place of a front end, and mails in a folder.
-async fn site(engine: Engine, folder: &Path) -> TestService {
+pub(super) async fn site(engine: Engine, folder: &Path) -> TestService {
     let transport = format!("folder:{}", folder.display());
     let settings = [
         ("pages.links", "on"),
@@ -32,7 +32,7 @@ async fn site(engine: Engine, folder: &Path) -> TestService {
 }
 
 /// The text of the mail that comes next.
-async fn mail(folder: &Path) -> String {
+pub(super) async fn mail(folder: &Path) -> String {
     let started = Instant::now();
     let mail = loop {
         let mut mails = std::fs::read_dir(folder).expect("the folder is there");
@@ -52,7 +52,7 @@ async fn mail(folder: &Path) -> String {
 }
 
 /// The path of the link in the mail that comes next.
-async fn link(folder: &Path) -> String {
+pub(super) async fn link(folder: &Path) -> String {
     let text = mail(folder).await;
     let (_, rest) = text.split_once("https://id.example.org").expect("it holds a link");
     rest.split(['\r', '\n', ' ', '"', '<']).next().expect("it ends").to_owned()
