@@ -30,6 +30,7 @@ http {{
     }}
     {misplaced_root}
     limit_req_zone $avain_limit_key zone=avain_sign_in:10m rate={rate};
+    variables_hash_max_size 2048;
     include avain/maps.conf;
 
 {redirect}
