@@ -13,18 +13,20 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "setup"), str(HERE.parent / "backend")]
 
-from client import send  # noqa: E402
+from client import ScriptedGate, send  # noqa: E402
 from nginx_site import PROJECT  # noqa: E402
 from processes import Failure, Process, free_port, is_open, wait_until  # noqa: E402
 from runner import run  # noqa: E402
 from stack import binary  # noqa: E402
 import test_gateway  # noqa: E402
-from test_gateway import HOBBIES, SPOOFED, GatewayCase  # noqa: E402
+from test_gateway import HOBBIES, SPOOFED, STRANGER, UI, FrontEnds, GatewayCase  # noqa: E402
 
 test_gateway.new_database = lambda name: None
 
 
-class Caddy(GatewayCase):
+class CaddyCase(GatewayCase):
+    backend = None      # one to put in place of the stand-in
+
     @classmethod
     def start(cls, **more):
         super().start(**more)
@@ -38,7 +40,7 @@ class Caddy(GatewayCase):
                           Path(cls.directory) / "caddy.log", env={
                               "HOME": str(home), "PATH": "/usr/bin", "AVAIN_SITE": f"http://127.0.0.1:{cls.port}",
                               "AVAIN_UPSTREAM": f"unix/{cls.stack.avain_socket}",
-                              "BACKEND_UPSTREAM": f"127.0.0.1:{cls.stack.backend_port}"})
+                              "BACKEND_UPSTREAM": cls.backend or f"127.0.0.1:{cls.stack.backend_port}", "AVAIN_ORIGIN": UI})
         cls.addClassCleanup(process.stop)
         process.wait_ready(lambda: is_open(cls.port))
         cls.base_url = f"http://127.0.0.1:{cls.port}"
@@ -51,6 +53,8 @@ class Caddy(GatewayCase):
     def send(self, method, path, headers=(), body=None):
         return send(self.base_url, method, path, headers, body)
 
+
+class Caddy(CaddyCase):
     def test_credentials_become_phantoms(self):
         for header in ("Bearer " + self.access, "Token " + self.key):
             for method, status in (("GET", 200), ("POST", 201)):
@@ -171,7 +175,7 @@ class Caddy(GatewayCase):
         key.write_text("Token " + self.key)
         done = subprocess.run(
             [binary(), "--config", str(self.stack.config), "doctor", self.base_url + HOBBIES, "--credential-file", str(key), "--echo", "/api/echo/",
-             "--echo", "/monitor/echo/", "--operations", self.stack.operations_url, "--json",
+             "--echo", "/monitor/echo/", "--operations", self.stack.operations_url, "--origin", UI, "--json",
              # Plain HTTP here, and Caddy has no limit of its own: avain's throttling stands alone.
              "--skip", "tls", "--skip", "sign-in-limit"], capture_output=True, text=True, check=False, timeout=60, env=self.stack.environment)
         checks = json.loads(done.stdout)["checks"] if done.stdout else []
@@ -179,7 +183,33 @@ class Caddy(GatewayCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
 
-class Outage(Caddy):
+class CrossOrigin(FrontEnds, CaddyCase):
+    """Caddy answers front ends as nginx does."""
+
+
+class BackendWithCors(CaddyCase):
+    """A backend that allows every origin does not say so to clients."""
+
+    @classmethod
+    def start(cls, **more):
+        backend = ScriptedGate()
+        cls.addClassCleanup(backend.server_close)
+        backend.answer = 200, {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": "true",
+                               "Access-Control-Expose-Headers": "X-Own"}
+        cls.backend = backend.address
+        super().start(**more)
+
+    def test_it_is_not_heard(self):
+        for path in (HOBBIES, "/monitor/"):
+            with self.part(path=path):
+                strange = self.send("GET", path, [("Origin", STRANGER)])
+                self.assertEqual((strange.status, strange.all("Access-Control-Allow-Origin")), (200, []))
+                self.assertEqual(strange.all("Access-Control-Allow-Credentials") + strange.all("Access-Control-Expose-Headers"), [])
+                own = self.send("GET", path, [("Origin", UI)])
+                self.assertEqual(own.one("Access-Control-Allow-Origin"), UI)
+
+
+class Outage(CaddyCase):
     """Nothing passes while avain is away."""
 
     def test_avain_down(self):
@@ -193,9 +223,5 @@ class Outage(Caddy):
         wait_until(lambda: self.send("GET", HOBBIES).status == 200, "recovery", 10)
 
 
-for inherited in [name for name in dir(Caddy) if name.startswith("test_")]:
-    setattr(Outage, inherited, None)
-
-
 if __name__ == "__main__":
-    run(Caddy, Outage)
+    run(Caddy, CrossOrigin, BackendWithCors, Outage)

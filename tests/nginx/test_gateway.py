@@ -506,7 +506,9 @@ class NamedPolicies(GatewayCase):
         self.assert_refused(reply, 500)
 
 
-class CrossOrigin(GatewayCase):
+class FrontEnds:
+    """What a front end of another origin may do, whatever the gateway."""
+
     def preflight(self, origin, path=HOBBIES, method="POST"):
         return self.send("OPTIONS", path, [("Origin", origin), ("Access-Control-Request-Method", method),
                                            ("Access-Control-Request-Headers", "authorization,content-type")])
@@ -544,10 +546,10 @@ class CrossOrigin(GatewayCase):
             "200": self.send("GET", HOBBIES, [origin]),
             "401 of the gate": self.send("GET", HOBBIES, [origin, ("Authorization", "Bearer x")]),
             "401 of avain": self.send("GET", "/auth/token/", [origin]),
-            "404 of nginx": self.send("GET", "/nowhere", [origin]),
-            "404 for a second root": self.send("GET", "/api/v1/api/v1/hobbies/", [origin]),
+            "404 of the gateway": self.send("GET", "/nowhere", [origin]),
+            "404 for a second root": self.send("GET", "/monitor/api/v1/hobbies/", [origin]),
             "404 of the backend": self.send("GET", HOBBIES + "999/", [origin]),
-            "413": self.send("POST", "/auth/token/", [origin, ("Content-Length", str(MEGABYTE))]),
+            "413": self.send("POST", "/auth/token/", [origin], b"x" * 100_000),
         }
         for what, reply in replies.items():
             with self.part(what=what):
@@ -555,6 +557,10 @@ class CrossOrigin(GatewayCase):
                 self.assertEqual(reply.one("Access-Control-Allow-Origin"), UI)
                 self.assertEqual(reply.one("Access-Control-Allow-Credentials"), "true")
                 self.assertEqual(reply.all("Access-Control-Allow-Methods"), [])
+
+
+class CrossOrigin(FrontEnds, GatewayCase):
+    """nginx answers front ends."""
 
 
 class Verdicts(GatewayCase):
