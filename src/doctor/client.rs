@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -129,6 +129,21 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer that the end of its connection has ended.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let (head, body) = (bytes.get(..end)?, bytes.get(end + 4..)?);
+        let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
+        let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?;
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let (name, value) = line.split_once(':')?;
+            headers.append(HeaderName::try_from(name).ok()?, value.trim().parse().ok()?);
+        }
+        let body = Bytes::copy_from_slice(body);
+        Some(Self { status: status.parse().ok()?, headers, body })
+    }
+
     /// The body as text.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -187,6 +202,9 @@ impl Client {
     }
 
     async fn exchange(&self, ask: Ask) -> Result<Answer, String> {
+        if ask.path.contains('#') {
+            return self.by_hand(&ask).await;
+        }
         let kept = self.idle.lock().await.take().filter(|kept| !kept.is_closed());
         if let Some(kept) = kept {
             // The other side may close a kept connection at any moment: that says nothing of the request.
@@ -223,32 +241,68 @@ impl Client {
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
+    /// Sends what hyper takes for no request target, one with a `#`: over a connection of its own, and as
+    /// HTTP/1.0, whose answers end with it.
+    async fn by_hand(&self, ask: &Ask) -> Result<Answer, String> {
+        let mut request = format!("{} {} HTTP/1.0\r\n", ask.method, ask.path).into_bytes();
+        let host = HeaderValue::try_from(self.target.authority());
+        let host = (&HOST, &host.map_err(|_| "is no host".to_owned())?);
+        let length = (&CONTENT_LENGTH, &HeaderValue::from(ask.body.len()));
+        for (name, value) in [host, length].into_iter().chain(&ask.headers) {
+            let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"];
+            request.extend(line.concat());
+        }
+        request.extend(b"\r\n");
+        request.extend(&ask.body);
+        let mut stream = self.open().await?;
+        let failed = |error: std::io::Error| format!("no answer: {error}");
+        stream.write_all(&request).await.map_err(failed)?;
+        let mut answer = Vec::new();
+        // Whether TLS was ended as it should be says nothing of the answer.
+        let read = stream.take(MOST_READ as u64).read_to_end(&mut answer).await;
+        Answer::parse(&answer).ok_or_else(|| read.map_or_else(failed, |_| "no HTTP".to_owned()))
+    }
+
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        let shaken = http1::handshake(TokioIo::new(self.open().await?)).await;
+        let (sender, connection) = shaken.map_err(|error| format!("no HTTP: {error}"))?;
+        // It ends with the sender; what goes wrong on it the sender hears too.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(sender)
+    }
+
+    async fn open(&self) -> Result<Box<dyn Stream>, String> {
         let stream = TcpStream::connect(self.target.address()).await;
         let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
         drop(stream.set_nodelay(true));
-        let Some(tls) = &self.tls else { return shake_hands(stream).await };
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
         let name = ServerName::try_from(self.target.address().0.to_owned());
         let name = name.map_err(|error| format!("no name for a certificate: {error}"))?;
         let stream = tls.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
-        shake_hands(stream).await
+        Ok(Box::new(stream))
     }
 }
 
-async fn shake_hands<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let shaken = http1::handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = shaken.map_err(|error| format!("no HTTP: {error}"))?;
-    // It ends with the sender; what goes wrong on it the sender hears too.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(sender)
-}
+/// A connection, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_read_up_to_their_connections_end() {
+        let text = b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n\r\n{}";
+        let answer = Answer::parse(text).expect("is an answer");
+        assert_eq!(answer.status, 401);
+        assert!(answer.is_json());
+        for nonsense in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 2\r\n\r\n", b"hello\r\n\r\n"]
+        {
+            assert!(Answer::parse(nonsense).is_none());
+        }
+    }
 
     #[test]
     fn urls_are_read_with_and_without_port_and_path() {

@@ -164,18 +164,18 @@ async fn nested_root(scene: &Scene<'_>, report: &Report) {
     let mut reached = Vec::new();
     for prefix in open.chain(OPEN.iter().copied()) {
         let prefix = prefix.trim_end_matches('/');
-        let control = format!("{prefix}/avain-doctor-{}/{rest}", scene.nonce);
-        let control = match scene.client.send(Ask::get(control).credential(Some(scene.bad()))).await
-        {
-            Ok(answer) => answer,
-            Err(why) => return report.not_checked(NESTED_ROOT, &why),
-        };
-        for path in [format!("{prefix}{root}{rest}"), format!("{prefix}/x%0a{}{rest}", &root[1..])]
-        {
-            let Ok(answer) = scene.client.send(Ask::get(&path).credential(Some(scene.bad()))).await
-            else {
-                continue;
+        let nowhere = format!("avain-doctor-{}/{rest}", scene.nonce);
+        let api = format!("{}{rest}", &root[1..]);
+        // A %0a ends what `.` matches; nginx chooses its location by what is before a #.
+        for joint in ["/", "/x%0a", "/#"] {
+            let ask = |path: &str| {
+                Ask::get(format!("{prefix}{joint}{path}")).credential(Some(scene.bad()))
             };
+            let control = match scene.client.send(ask(&nowhere)).await {
+                Ok(answer) => answer,
+                Err(why) => return report.not_checked(NESTED_ROOT, &why),
+            };
+            let Ok(answer) = scene.client.send(ask(&api)).await else { continue };
             // A front end that answers everything with its one page says nothing.
             let differs = answer.status != control.status
                 || answer.headers.get("content-type") != control.headers.get("content-type");
@@ -184,7 +184,7 @@ async fn nested_root(scene: &Scene<'_>, report: &Report) {
                 && answer.status != 404
                 && answer.status != 400
             {
-                reached.push(path);
+                reached.push(format!("{prefix}{joint}{api}"));
             }
         }
     }

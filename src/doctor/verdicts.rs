@@ -139,6 +139,7 @@ async fn path(scene: &Scene<'_>, report: &Report) -> Result<(), String> {
         format!("{root}./{rest}"),
         format!("{root}{rest}%5c"),
         format!("{root}..;/{rest}"),
+        format!("{root}{rest}#avain-doctor"),
     ];
     if !name.is_empty() {
         odd.push(format!("/avain-doctor/..%2f{name}/{rest}"));
