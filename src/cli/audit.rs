@@ -18,7 +18,7 @@ use crate::settings::Settings;
 #[command(
     after_help = "Newest first. For the next page give the last line's cursor to --after:\n  \
     avain audit --user anna --event sign_in_failed --since 2026-03-01\n  \
-    avain audit --json --after 1772531200-4711\n\n\
+    avain audit --json --after 1772531200.4711\n\n\
     Events of an account that was deleted are found by --account ID."
 )]
 pub(super) struct AuditArgs {
@@ -88,10 +88,8 @@ fn parse_event(name: &str) -> Result<Event, Failure> {
 }
 
 fn parse_cursor(text: &str) -> Result<Cursor, Failure> {
-    let parsed = text.split_once('-').and_then(|(happened_at, id)| {
-        Some(Cursor { happened_at: happened_at.parse().ok()?, id: id.parse().ok()? })
-    });
-    parsed.ok_or_else(|| Failure::usage(format!("--after {text}: no cursor of a line of ours")))
+    Cursor::parse(text)
+        .ok_or_else(|| Failure::usage(format!("--after {text}: no cursor of a line of ours")))
 }
 
 /// A date, a moment, or how long ago.
@@ -107,8 +105,7 @@ fn parse_time(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failu
 }
 
 fn print(entry: &Entry, as_json: bool) -> Result<(), Failure> {
-    let Cursor { happened_at, id } = entry.cursor();
-    let cursor = format!("{happened_at}-{id}");
+    let cursor = entry.cursor().to_string();
     let details: Map<String, Value> = serde_json::from_str(&entry.details).unwrap_or_default();
     if as_json {
         return say_json(&json!({

@@ -46,7 +46,7 @@ impl Section {
             Self::Account => "page_administered_account",
             Self::AccountAccess => "page_account_access",
             Self::AccountPassword => "page_account_password",
-            Self::ApiKeys => "page_api_keys",
+            Self::ApiKeys => "page_administered_api_keys",
             Self::Clients => "page_clients",
             Self::NewClient => "page_new_client",
             Self::Client => "page_client",

@@ -207,10 +207,11 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
-    /// Reads what [`fmt::Display`] writes, as it stands in the addresses of pages.
+    /// Reads what [`fmt::Display`] writes, as it stands in the addresses of pages; and with a hyphen, as the
+    /// command line wrote it before.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (happened_at, id) = text.split_once('.')?;
+        let (happened_at, id) = text.split_once(['.', '-'])?;
         Some(Self { happened_at: happened_at.parse().ok()?, id: id.parse().ok()? })
     }
 }

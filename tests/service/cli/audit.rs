@@ -33,6 +33,10 @@ fn what_happened_is_found() {
         let cursor =
             first.last().expect("two lines")["cursor"].as_str().expect("a text").to_owned();
         let rest = program.run(&["audit", "--json", "--after", &cursor]).json_lines();
+        let (second, id) = cursor.split_once('.').expect("as pages write it");
+        let hyphened = format!("{second}-{id}");
+        let same = program.run(&["audit", "--json", "--after", &hyphened]).json_lines();
+        assert_eq!(same, rest, "as it was written before");
         let all = program.run(&["audit", "--json"]).json_lines();
         assert_eq!([first, rest].concat(), all);
 

@@ -79,9 +79,11 @@ mod tests {
 
     #[test]
     fn odd_places_begin_with_the_latest() {
-        for odd in ["", "1", "1.", ".1", "a.b", "1.2.3"] {
+        for odd in ["", "1", "1.", ".1", "a.b", "1.2.3", "1-2-3", "1-"] {
             assert_eq!(Cursor::parse(odd), None, "{odd}");
         }
-        assert_eq!(Cursor::parse("12.7"), Some(Cursor { happened_at: 12, id: 7 }));
+        for place in ["12.7", "12-7"] {
+            assert_eq!(Cursor::parse(place), Some(Cursor { happened_at: 12, id: 7 }));
+        }
     }
 }
