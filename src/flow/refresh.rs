@@ -179,7 +179,17 @@ pub(super) async fn find_or_adopt(
         origin: caller.origin(),
         used_at: now,
     };
-    refresh_families::adopt(&context.store, &adopted).await?;
+    let mut tx = context.store.begin("adopt refresh family").await?;
+    if accounts::lock_in(&mut tx, adopted.account).await?.is_none() {
+        return Err(Refusal::OwnerInactive.into());
+    }
+    // What has signed the account out everywhere meanwhile found no family to end.
+    let revoked_before = accounts::revoked_before_in(&mut tx, adopted.account).await?;
+    if revoked_before.is_some_and(|moment| adopted.begun_at < moment) {
+        return Err(Rejection::Revoked.into());
+    }
+    refresh_families::adopt_in(&mut tx, &adopted).await?;
+    tx.commit().await?;
     let found = refresh_families::find(&context.store, family).await?;
     found.ok_or(Error::Fault(Fault::Broken("an adopted family is not there")))
 }

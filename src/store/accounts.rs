@@ -360,7 +360,7 @@ pub async fn revoke_before_in(
     id: AccountId,
     before: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.run("accounts.revoke_before", &[id.get().into(), before.millis().into()]).await.map(drop)
+    end_before(tx, id, before.millis()).await
 }
 
 /// How an account was found to stand.
@@ -415,7 +415,18 @@ pub(super) fn read_standing(rows: &[Row]) -> Result<Option<Standing>, StoreError
 
 /// The moment before which all families of an account are ended, if there is one.
 pub async fn revoked_before(store: &Store, id: AccountId) -> Result<Option<Timestamp>, StoreError> {
-    let rows = store.read("accounts.revoked_before", &[id.get().into()]).await?;
+    read_moment(&store.read("accounts.revoked_before", &[id.get().into()]).await?)
+}
+
+/// Part of a transaction: as [`revoked_before`].
+pub async fn revoked_before_in(
+    tx: &mut Tx,
+    id: AccountId,
+) -> Result<Option<Timestamp>, StoreError> {
+    read_moment(&tx.run("accounts.revoked_before", &[id.get().into()]).await?)
+}
+
+fn read_moment(rows: &[Row]) -> Result<Option<Timestamp>, StoreError> {
     let moment = rows.first().map(|row| row.int("revoked_before_ms")).transpose()?;
     Ok(moment.map(Timestamp::from_millis))
 }
@@ -429,13 +440,19 @@ async fn end_all(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     // One past this millisecond: what began within it is ended too.
-    let before = now.millis() + 1;
-    tx.run("accounts.revoke_before", &[id.get().into(), before.into()]).await?;
+    end_before(tx, id, now.millis() + 1).await?;
     // Sessions first: a family that begins in one is there when families are ended, or never begins.
     sessions::end_of_account_in(tx, id, now).await?;
     let params = [id.get().into(), now.seconds().into(), reason.as_str().into()];
     tx.run("refresh_families.end_of_account", &params).await?;
     changes::note(tx, Change::Account(id.get()), now).await
+}
+
+/// Part of a transaction: notes the moment, in milliseconds, holding the account: what is about to begin something
+/// of it goes first, and is ended, or comes after, and sees the moment.
+async fn end_before(tx: &mut Tx, id: AccountId, before: i64) -> Result<(), StoreError> {
+    lock_in(tx, id).await?;
+    tx.run("accounts.revoke_before", &[id.get().into(), before.into()]).await.map(drop)
 }
 
 fn one(rows: &[Row]) -> Result<Option<Account>, StoreError> {

@@ -119,8 +119,8 @@ pub struct Adopted {
     pub used_at: Timestamp,
 }
 
-/// Begins the family of a token from before the change-over, unless it is there already.
-pub async fn adopt(store: &Store, adopted: &Adopted) -> Result<(), StoreError> {
+/// Part of a transaction: begins the family of a token from before the change-over, unless it is there already.
+pub async fn adopt_in(tx: &mut Tx, adopted: &Adopted) -> Result<(), StoreError> {
     let params = [
         adopted.family.as_bytes().as_slice().into(),
         adopted.account.get().into(),
@@ -138,7 +138,7 @@ pub async fn adopt(store: &Store, adopted: &Adopted) -> Result<(), StoreError> {
         Value::Null,
         Value::Null,
     ];
-    store.write("refresh_families.begin", &params).await.map(drop)
+    tx.run("refresh_families.begin", &params).await.map(drop)
 }
 
 /// The family with this id.

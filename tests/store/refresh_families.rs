@@ -14,8 +14,14 @@ use crate::harness::{Database, NOW};
 /// Begins a family whose token has this `jti`.
 pub(crate) async fn begin(store: &Store, account: AccountId, jti: &str) -> FamilyId {
     let adopted = adopted(account, jti);
-    refresh_families::adopt(store, &adopted).await.expect("it is begun");
+    adopt(store, &adopted).await.expect("it is begun");
     adopted.family
+}
+
+async fn adopt(store: &Store, adopted: &Adopted) -> Result<(), StoreError> {
+    let mut tx = store.begin("adopt").await?;
+    refresh_families::adopt_in(&mut tx, adopted).await?;
+    tx.commit().await
 }
 
 fn adopted(account: AccountId, jti: &str) -> Adopted {
@@ -61,7 +67,7 @@ pub(crate) async fn what_is_begun_is_found(database: Database) {
     // Adopting again changes nothing, whatever is said.
     let again =
         Adopted { token_id: "other".to_owned(), digest: digest("other"), ..adopted(account, "a") };
-    refresh_families::adopt(&store, &again).await.expect("it runs");
+    adopt(&store, &again).await.expect("it runs");
     let family = refresh_families::find(&store, id).await.expect("it runs").expect("is there");
     assert_eq!((family.id, family.account, family.ends_at), (id, account, at(1000)));
     assert_eq!((family.account_is_active, family.ended), (true, false));
@@ -71,7 +77,7 @@ pub(crate) async fn what_is_begun_is_found(database: Database) {
     assert_eq!(id.begun_at(), NOW, "its id tells when it began");
     let unknown = refresh_families::find(&store, FamilyId::adopt(NOW, "b")).await;
     assert!(unknown.expect("it runs").is_none());
-    let nobody = refresh_families::adopt(&store, &adopted(AccountId::new(999), "c")).await;
+    let nobody = adopt(&store, &adopted(AccountId::new(999), "c")).await;
     assert!(matches!(nobody, Err(StoreError::ForeignKey(_))), "{nobody:?}");
 }
 
@@ -139,7 +145,7 @@ pub(crate) async fn an_end_is_told_once_and_stays(database: Database) {
     assert_eq!(feed.read(&store).await, Ok(vec![Change::Account(account.get())]));
     let reason = format!("SELECT end_reason FROM {}refresh_families", database.pick("", "avain."));
     assert_eq!(database.texts(&reason).await, ["reuse"], "the first reason stays");
-    refresh_families::adopt(&store, &adopted(account, "a")).await.expect("it runs");
+    adopt(&store, &adopted(account, "a")).await.expect("it runs");
     let found = refresh_families::find(&store, id).await.expect("it runs").expect("is there");
     assert!(found.ended && !found.ended_with_account, "it is not begun again");
     let unknown = FamilyId::adopt(NOW, "b");

@@ -1,12 +1,15 @@
 //! Tokens from before the change-over: they have no family. They begin one by being used, under a key that
 //! was imported, if they can have been issued before that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use avain::flow::Caller;
-use avain::flow::administer;
-use avain::store::refresh_families;
+use avain::flow::{Caller, administer, families};
+use avain::store::accounts;
+use avain::store::engine::Observation;
+use avain::store::refresh_families::{self, EndReason};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::SECRET;
 use crate::client::Answer;
@@ -19,6 +22,7 @@ on_both_engines! {
     a_token_of_after_the_import_is_refused
     under_a_key_of_our_own_nothing_is_adopted
     what_was_taken_back_is_not_adopted
+    a_sign_out_in_flight_ends_what_is_about_to_be_adopted
     an_ended_family_stays_as_long_as_its_token
 }
 
@@ -125,6 +129,36 @@ async fn what_was_taken_back_is_not_adopted(engine: Engine) {
     let nobody = old_token(999_999, START.seconds() - 1, "c");
     let gone = json!({ "detail": "No active account found for the given token." });
     service.refresh(&nobody).await.is(401, gone);
+}
+
+/// The token is judged, and then the account is signed out everywhere: there is no family to end yet.
+async fn a_sign_out_in_flight_ends_what_is_about_to_be_adopted(engine: Engine) {
+    let service = importing(engine).await;
+    let account = service.account("aino").await;
+    let old = old_token(account.get(), START.seconds() - 1, "a");
+    let store = service.store();
+    let (judges, mut judged) = watch::channel(false);
+    store.observe(Arc::new(move |done: &Observation<'_>| {
+        if done.name == "accounts.standing" {
+            judges.send_replace(true);
+        }
+    }));
+    let mut tx = store.begin("sign out everywhere, slowly").await.expect("it begins");
+    accounts::lock_in(&mut tx, account).await.expect("it is held");
+    let sign_out = async {
+        let judged = judged.wait_for(|judged| *judged);
+        let judged = tokio::time::timeout(Duration::from_secs(15), judged).await;
+        judged.expect("it is judged in time").expect("the store is there");
+        let ended =
+            accounts::revoke_all_in(&mut tx, account, EndReason::SignOut, service.now()).await;
+        ended.expect("it is ended");
+        tx.commit().await.expect("it commits");
+    };
+    let (answer, ()) = tokio::join!(service.refresh(&old), sign_out);
+    blacklisted(&answer);
+    let begun = families::list(store, account, service.now()).await.expect("it reads");
+    assert!(begun.is_empty(), "{begun:?}");
+    blacklisted(&service.refresh(&old).await);
 }
 
 /// As a tombstone, so that nothing is adopted a second time.
