@@ -80,6 +80,7 @@ impl Service {
             is_staff: false,
             is_superuser: false,
             classic_key: None,
+            unique_email: false,
         };
         administer::create(&context.store, &Caller::default(), draft, context.now())
             .await

@@ -167,6 +167,7 @@ impl Running {
             is_staff: false,
             is_superuser: false,
             classic_key: None,
+            unique_email: false,
         };
         let account =
             administer::create(&context.store, &Caller::default(), draft, context.now()).await;

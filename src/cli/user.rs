@@ -43,7 +43,7 @@ pub(super) enum UserCommand {
         /// May do everything.
         #[arg(long)]
         superuser: bool,
-        /// Switched off from the start.
+        /// Switched off from the start; no activation link switches it on.
         #[arg(long)]
         inactive: bool,
         #[command(flatten)]
@@ -253,6 +253,7 @@ pub(super) async fn createsuperuser(
         is_staff: true,
         is_superuser: true,
         classic_key: classic_key(&tools),
+        unique_email: tools.plan.settings().account.unique_email,
     };
     let id = administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await;
     id.map_err(Failure::fault)?;
@@ -376,6 +377,7 @@ async fn create(
         is_staff,
         is_superuser,
         classic_key: classic_key(tools),
+        unique_email: tools.plan.settings().account.unique_email,
     };
     let id = administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await;
     let id = id.map_err(Failure::fault)?;
@@ -395,11 +397,12 @@ async fn edit(
 ) -> Result<(), Failure> {
     let store = &tools.store;
     let account = administer::find(store, name).await.map_err(Failure::fault)?;
-    if let Some(email) = &about.email
-        && !email.eq_ignore_ascii_case(&account.email)
-    {
+    let moves =
+        about.email.as_ref().is_some_and(|email| !email.eq_ignore_ascii_case(&account.email));
+    if let Some(email) = about.email.as_ref().filter(|_| moves) {
         judge_email(tools, email, account.password.is_usable()).await?;
     }
+    let unique_email = moves && tools.plan.settings().account.unique_email;
     let flags = (staff.is_some() || superuser.is_some())
         .then(|| (staff.unwrap_or(account.is_staff), superuser.unwrap_or(account.is_superuser)));
     let edit = Edit {
@@ -408,7 +411,8 @@ async fn edit(
         last_name: about.last_name.unwrap_or(account.last_name),
         flags,
     };
-    let edited = administer::edit(store, &tools.caller, account.id, &edit, tools.clock.now()).await;
+    let (caller, now) = (&tools.caller, tools.clock.now());
+    let edited = administer::edit(store, caller, account.id, &edit, unique_email, now).await;
     edited.map_err(Failure::fault)?;
     say(&format!("Account {name} changed."))
 }
@@ -596,15 +600,9 @@ async fn import(tools: &Tools, source: &str) -> Result<(), Failure> {
             is_staff: imported.is_staff,
             is_superuser: imported.is_superuser,
             classic_key: classic_key(tools),
+            unique_email,
         };
         let verified = imported.email_verified.then(|| draft.email.clone());
-        if unique_email
-            && let Err(why) = administer::ensure_free_email(&tools.store, &draft.email).await
-        {
-            super::complain(&format!("line {number}: {why}"));
-            refused += 1;
-            continue;
-        }
         match administer::create(&tools.store, &tools.caller, draft, tools.clock.now()).await {
             Ok(id) => {
                 if let Some(email) = verified {

@@ -14,6 +14,7 @@ use crate::flow::audit::{self, Event};
 use crate::flow::{Caller, activate, profile};
 use crate::store::accounts::Owner;
 use crate::store::accounts::{self, Edit, NewAccount};
+use crate::store::deactivations::{self, Cause};
 use crate::store::refresh_families::EndReason;
 use crate::store::{Store, StoreError, Tx, api_keys, attempts, email_addresses};
 use crate::token::opaque::ClassicKey;
@@ -63,9 +64,11 @@ pub struct AccountDraft {
     pub is_superuser: bool,
     /// The classic key that it gets at once, where the site wants every account to have one.
     pub classic_key: Option<ClassicKey>,
+    /// Whether it is refused where another account has its address.
+    pub unique_email: bool,
 }
 
-/// Makes an account.
+/// Makes an account. One that is switched off from the start waits for no link: an operator switches it on.
 pub async fn create(
     store: &Store,
     caller: &Caller,
@@ -94,6 +97,9 @@ pub(super) async fn create_in(
     ] {
         refuse_odd(what, value, longest)?;
     }
+    if draft.unique_email {
+        reserve_email_in(tx, &draft.email, None).await?;
+    }
     let new = NewAccount {
         username: username.as_str(),
         email: &draft.email,
@@ -113,6 +119,9 @@ pub(super) async fn create_in(
     let created = audit::event(Event::AccountCreated, caller, now).about_id(id);
     let rank = rank(draft.is_staff, draft.is_superuser);
     created.detail("rank", rank).record(tx).await?;
+    if !draft.is_active {
+        deactivations::note_in(tx, id, Cause::Administration, now).await?;
+    }
     if let Some(key) = &draft.classic_key
         && api_keys::create_in(tx, key, id, now).await?
     {
@@ -159,10 +168,36 @@ fn taken(name: &str) -> AdministrationError {
 
 /// Whether no account has this address; else whose it is.
 pub async fn ensure_free_email(store: &Store, email: &str) -> Result<(), AdministrationError> {
-    match accounts::find_by_email(store, email).await?.first() {
-        Some(account) => Err(AdministrationError::Refused(format!(
+    refuse_taken(&accounts::find_by_email(store, email).await?, email, None)
+}
+
+/// Part of a transaction: refuses an address that another account than this one has; nobody else gets it until
+/// the transaction ends.
+async fn reserve_email_in(
+    tx: &mut Tx,
+    email: &str,
+    account: Option<AccountId>,
+) -> Result<(), AdministrationError> {
+    if email.is_empty() {
+        return Ok(());
+    }
+    // As everywhere, the account's row before the address.
+    if let Some(account) = account {
+        accounts::lock_in(tx, account).await?;
+    }
+    accounts::reserve_email(tx, email).await?;
+    refuse_taken(&accounts::find_by_email_in(tx, email).await?, email, account)
+}
+
+fn refuse_taken(
+    having: &[Account],
+    email: &str,
+    but: Option<AccountId>,
+) -> Result<(), AdministrationError> {
+    match having.iter().find(|having| Some(having.id) != but) {
+        Some(other) => Err(AdministrationError::Refused(format!(
             "account {} has the address {email} already",
-            account.username
+            other.username
         ))),
         None => Ok(()),
     }
@@ -317,18 +352,22 @@ pub(super) async fn set_active_in(
     Ok(changed)
 }
 
-/// Changes what an account says about itself.
+/// Changes what an account says about itself. `unique_email`: it is refused where another account has the address.
 pub async fn edit(
     store: &Store,
     caller: &Caller,
     account: AccountId,
     edit: &Edit,
+    unique_email: bool,
     now: Timestamp,
 ) -> Result<(), AdministrationError> {
     refuse_odd("e-mail address", &edit.email, 254)?;
     refuse_odd("first name", &edit.first_name, 150)?;
     refuse_odd("last name", &edit.last_name, 150)?;
     let mut tx = store.begin("edit account").await?;
+    if unique_email {
+        reserve_email_in(&mut tx, &edit.email, Some(account)).await?;
+    }
     accounts::edit_in(&mut tx, account, edit, now).await?;
     let mut changed = audit::event(Event::AccountChanged, caller, now).about_id(account);
     if let Some((is_staff, is_superuser)) = edit.flags {

@@ -217,6 +217,8 @@ impl Steward<'_> {
             is_staff,
             is_superuser,
             classic_key: context.accounts.classic_keys.then(key),
+            // Judged below, to be told apart from a name that is taken.
+            unique_email: false,
         };
         let is_for_superusers = gives_rank || is_reserved;
         let Some(mut tx) = self.begin("create account", is_for_superusers).await? else {

@@ -13,6 +13,7 @@ on_both_engines! {
     who_has_signed_in_was_switched_off_by_somebody
     another_address_is_activated_by_who_has_signed_in
     a_banned_account_with_another_address_stays_banned
+    who_was_made_switched_off_stays_so
 }
 
 const LINK: &str = "#/activate/";
@@ -89,6 +90,21 @@ async fn who_was_never_activated_can_be_banned(engine: Engine) {
     assert!(!switch(&site, id, false).await, "that was so");
     refused(&activate(&site, &link).await);
     assert!(!site.stored(id).await.is_active);
+}
+
+/// As `avain user create --inactive` makes it.
+async fn who_was_made_switched_off_stays_so(engine: Engine) {
+    let site = site(engine).await;
+    let make = site.account_that("aino", AINO, |draft| draft.is_active = false);
+    let (id, _) = make.await;
+    resend(&site).await;
+    let other = json!({ "username": "eero", "email": "eero@example.org", "password": PASSWORD });
+    assert_eq!(site.ask("POST", "/auth/users/", "", &other).await.status, 201);
+    site.mail("eero@example.org", 1).await;
+    assert!(site.mails(AINO).is_empty(), "no link switches it on");
+    assert!(!switch(&site, id, false).await, "it was switched off from the start");
+    assert!(switch(&site, id, true).await);
+    assert!(site.stored(id).await.is_active);
 }
 
 async fn who_has_signed_in_was_switched_off_by_somebody(engine: Engine) {

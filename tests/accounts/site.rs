@@ -127,19 +127,34 @@ impl Site {
         is_staff: bool,
         is_superuser: bool,
     ) -> (AccountId, String) {
+        let ranked = |draft: &mut AccountDraft| {
+            (draft.is_staff, draft.is_superuser) = (is_staff, is_superuser);
+        };
+        self.account_that(username, email, ranked).await
+    }
+
+    /// The same, otherwise made.
+    pub(crate) async fn account_that(
+        &self,
+        username: &str,
+        email: &str,
+        change: impl FnOnce(&mut AccountDraft) + Send,
+    ) -> (AccountId, String) {
         let password = Secret::new(PASSWORD.to_owned());
         let context = self.context();
-        let draft = AccountDraft {
+        let mut draft = AccountDraft {
             username: username.to_owned(),
             email: email.to_owned(),
             first_name: String::new(),
             last_name: String::new(),
             password: context.hashing.hash(password).await.expect("there is room"),
             is_active: true,
-            is_staff,
-            is_superuser,
+            is_staff: false,
+            is_superuser: false,
             classic_key: None,
+            unique_email: false,
         };
+        change(&mut draft);
         let now = self.clock.now();
         let id = administer::create(&context.store, &Caller::default(), draft, now)
             .await

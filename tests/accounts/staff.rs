@@ -1,8 +1,11 @@
 //! What staff may do with the accounts of others.
 
 use avain::account::email::EmailAddress;
+use avain::account::password::StoredPassword;
 use avain::flow::Caller;
+use avain::flow::administer::{self, AccountDraft, AdministrationError};
 use avain::flow::steward::{Newcomer, NotDone, Particulars};
+use avain::store::accounts::Edit;
 use serde_json::{Value, json};
 
 use crate::site::{Engine, PASSWORD, Site};
@@ -10,6 +13,7 @@ use crate::site::{Engine, PASSWORD, Site};
 on_both_engines! {
     staff_changes_members_alone
     accounts_that_staff_makes_at_once_share_no_address
+    accounts_that_operators_make_at_once_share_no_address
 }
 
 /// Whoever could move somebody's mail address could then reset the password: djoser lets all of staff.
@@ -58,5 +62,43 @@ async fn accounts_that_staff_makes_at_once_share_no_address(engine: Engine) {
     let made = [made.0, made.1, made.2, made.3];
     assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
     let refused = made.iter().filter(|made| **made == Err(NotDone::EmailTaken));
+    assert_eq!(refused.count(), 3, "{made:?}");
+}
+
+/// As several runs of `avain user create` at once do.
+async fn accounts_that_operators_make_at_once_share_no_address(engine: Engine) {
+    let site = Site::with(engine, &[]).await;
+    let (context, caller) = (site.context(), Caller::command_line());
+    let (aino, _) = site.account("aino", "aino@example.org").await;
+    let make = async |username: &str| {
+        let draft = AccountDraft {
+            username: username.to_owned(),
+            email: "One@example.org".to_owned(),
+            first_name: String::new(),
+            last_name: String::new(),
+            password: StoredPassword::unusable(context.random.as_ref()),
+            is_active: true,
+            is_staff: false,
+            is_superuser: false,
+            classic_key: None,
+            unique_email: true,
+        };
+        administer::create(&context.store, &caller, draft, context.now()).await
+    };
+    let moves = async || {
+        let edit = Edit {
+            email: "one@example.org".to_owned(),
+            first_name: String::new(),
+            last_name: String::new(),
+            flags: None,
+        };
+        let (store, now) = (&context.store, context.now());
+        administer::edit(store, &caller, aino, &edit, true, now).await.map(|()| aino)
+    };
+    let made = tokio::join!(make("a"), make("b"), moves(), make("c"));
+    let made = [made.0, made.1, made.2, made.3];
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
+    let has = |why: &AdministrationError| why.to_string().contains("has the address");
+    let refused = made.iter().filter(|made| made.as_ref().is_err_and(has));
     assert_eq!(refused.count(), 3, "{made:?}");
 }

@@ -301,6 +301,7 @@ impl TestService {
             is_staff: false,
             is_superuser: false,
             classic_key: None,
+            unique_email: false,
         };
         change(&mut draft);
         administer::create(self.store(), &Caller::default(), draft, self.now())

@@ -134,7 +134,7 @@ async fn a_change_that_takes_nothing_away_takes_nothing_away(engine: Engine) {
         last_name: "B".to_owned(),
         flags: Some((true, true)),
     };
-    administer::edit(service.store(), &Caller::default(), account, &edit, service.now())
+    administer::edit(service.store(), &Caller::default(), account, &edit, false, service.now())
         .await
         .expect("it is edited");
     assert!(

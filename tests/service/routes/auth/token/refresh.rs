@@ -52,7 +52,7 @@ async fn names_stay_as_they_were_at_sign_in(engine: Engine) {
         last_name: String::new(),
         flags: None,
     };
-    administer::edit(service.store(), &Caller::default(), account, &edit, START)
+    administer::edit(service.store(), &Caller::default(), account, &edit, false, START)
         .await
         .expect("can be edited");
     let answer = service.post("/auth/token/refresh/", &json!({ "refresh": pair.refresh })).await;
