@@ -132,11 +132,19 @@ pub struct Belongings {
 }
 
 impl Context {
+    /// Whether somebody may enter the administration: staff. Where Django owns the accounts, that flag opens
+    /// Django's own, in which everything takes a permission besides (`django.contrib.admin.ModelAdmin`); we know
+    /// none of these, so that only superusers, who need none, enter ours.
+    #[must_use]
+    pub fn may_administer(&self, account: &Account) -> bool {
+        let suffices = account.is_superuser || self.owner == Owner::Avain;
+        account.is_staff && suffices && account.may_hold_tokens()
+    }
+
     /// Somebody at work in the administration; `None` for who may not enter it.
     #[must_use]
     pub fn steward<'a>(&'a self, caller: &'a Caller, me: &'a Account) -> Option<Steward<'a>> {
-        let may_enter = me.is_staff && me.may_hold_tokens();
-        may_enter.then_some(Steward { context: self, caller, me })
+        self.may_administer(me).then_some(Steward { context: self, caller, me })
     }
 }
 
@@ -532,7 +540,10 @@ impl Steward<'_> {
     ) -> Result<Result<Begun, NotDone>, Error> {
         let mut tx = self.context.store.begin(name).await?;
         let held = accounts::hold_both_in(&mut tx, self.me, account.id).await?;
-        let Some((me, account)) = held else { return Ok(Err(NotDone::NotAllowed)) };
+        let may_enter = |(me, _): &(Account, Account)| self.context.may_administer(me);
+        let Some((me, account)) = held.filter(may_enter) else {
+            return Ok(Err(NotDone::NotAllowed));
+        };
         Ok(judge(&me, &account, deed).map(|()| Begun { tx, me, account }))
     }
 
@@ -544,8 +555,9 @@ impl Steward<'_> {
     ) -> Result<Option<Tx>, Error> {
         let mut tx = self.context.store.begin(name).await?;
         let held = accounts::hold_both_in(&mut tx, self.me, self.me.id).await?;
-        let may =
-            held.is_some_and(|(me, _)| me.is_staff && (me.is_superuser || !is_for_superusers));
+        let may = held.is_some_and(|(me, _)| {
+            self.context.may_administer(&me) && (me.is_superuser || !is_for_superusers)
+        });
         Ok(may.then_some(tx))
     }
 
@@ -559,9 +571,7 @@ fn judge(me: &Account, account: &Account, deed: Deed) -> Result<(), NotDone> {
     let (takes, is_allowed) = match deed {
         Deed::Change => (false, profile::may_change(me, account)),
         Deed::LockOut => (true, profile::may_change(me, account)),
-        Deed::Rank(is_staff, is_superuser) => {
-            (!(is_staff && is_superuser), me.is_staff && me.is_superuser)
-        }
+        Deed::Rank(is_staff, is_superuser) => (!(is_staff && is_superuser), me.is_superuser),
     };
     match deed {
         Deed::Rank(..) if !is_allowed => Err(NotDone::NotAllowed),

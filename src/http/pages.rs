@@ -425,7 +425,9 @@ async fn visit(
 fn turned_away(visit: &Visit<'_>, audience: Audience, foreign: bool) -> Option<Reply> {
     let door = match (audience, &visit.session) {
         (Audience::Anybody, _) | (Audience::SignedIn, Some(_)) => return None,
-        (Audience::Staff, Some(session)) if session.account().is_staff => return None,
+        (Audience::Staff, Some(session)) if visit.context().may_administer(session.account()) => {
+            return None;
+        }
         (Audience::SignedIn, None) => visit.at("/login/"),
         (Audience::Staff, None) => visit.administered("/login/"),
         (Audience::Staff, Some(session)) => {
@@ -507,11 +509,13 @@ fn show(visit: &Visit<'_>, reply: Reply) -> Result<Response<Body>, Error> {
         Shown::Page(template, view) => {
             let csrf = visit.masked();
             let session = visit.session.as_ref();
+            let account = session.map(LiveSession::account);
             let frame = Frame {
                 language: visit.language,
                 csrf: &csrf,
                 path: visit.path,
-                account: session.map(LiveSession::account),
+                account,
+                may_administer: account.is_some_and(|me| visit.context().may_administer(me)),
                 actor: session.and_then(LiveSession::actor).map(LiveSession::account),
             };
             let page = site.renderer.page(template, &frame, &view);
@@ -607,7 +611,7 @@ fn plain_view(
     let kept = handlers::cookie(headers, &site.cookies.csrf);
     let csrf = kept.and_then(|kept| CsrfSecret::presented(&kept));
     let csrf = csrf.as_ref().map_or("", CsrfSecret::expose);
-    let frame = Frame { language, csrf, path, account: None, actor: None };
+    let frame = Frame { language, csrf, path, account: None, actor: None, may_administer: false };
     match site.renderer.page("message.html", &frame, view) {
         Ok(page) => html(site, status, page),
         Err(error) => {

@@ -63,6 +63,8 @@ pub struct Frame<'a> {
     pub account: Option<&'a Account>,
     /// Who acts as that account.
     pub actor: Option<&'a Account>,
+    /// Whether they may enter the administration.
+    pub may_administer: bool,
 }
 
 /// Shows pages.
@@ -135,6 +137,7 @@ impl Renderer {
             path: "/",
             account: Some(&account),
             actor: None,
+            may_administer: true,
         };
         for (name, view) in samples() {
             let variables = self.variables(&frame, &view);
@@ -197,7 +200,7 @@ impl Renderer {
     }
 
     fn variables(&self, frame: &Frame<'_>, view: &serde_json::Value) -> Value {
-        let Frame { language, csrf, path, account, actor } = frame;
+        let Frame { language, csrf, path, account, actor, may_administer } = frame;
         let look = &self.look;
         let languages: Vec<_> = look
             .languages
@@ -220,6 +223,7 @@ impl Renderer {
             csrf => *csrf,
             path => *path,
             me => account.map(|account| Value::from(Serde(person(account)))),
+            may_administer => *may_administer,
             actor => actor.map(|actor| Value::from(Serde(person(actor)))),
             places => context! {
                 account => &look.places.account,

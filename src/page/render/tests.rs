@@ -18,7 +18,8 @@ fn look() -> Look {
 }
 
 fn frame(language: Language) -> Frame<'static> {
-    Frame { language, csrf: "secret", path: "/accounts/login/", account: None, actor: None }
+    let (csrf, path) = ("secret", "/accounts/login/");
+    Frame { language, csrf, path, account: None, actor: None, may_administer: false }
 }
 
 #[test]

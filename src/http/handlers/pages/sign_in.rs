@@ -16,10 +16,11 @@ use crate::page::{Page, cookie};
 pub(super) async fn sign_in(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     let for_staff = visit.page == Page::AdministrationSignIn;
     if !visit.is_post() {
-        let may_stay = |account: &crate::account::account::Account| !for_staff || account.is_staff;
         let next = next(visit, visit.asked("next"));
         return Ok(match &visit.session {
-            Some(session) if may_stay(session.account()) => Reply::redirect(next),
+            Some(session) if !for_staff || visit.context().may_administer(session.account()) => {
+                Reply::redirect(next)
+            }
             _ => shown(visit, &Form::default().with("next", visit.asked("next")), for_staff),
         });
     }
@@ -36,7 +37,7 @@ pub(super) async fn sign_in(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     let (context, caller) = (visit.context(), &visit.caller);
     let replaced = visit.session.as_ref();
     let begun = sessions::begin(context, caller, credentials, replaced, |account| {
-        !for_staff || account.is_staff
+        !for_staff || context.may_administer(account)
     });
     match begun.await {
         Ok(Some(begun)) => {

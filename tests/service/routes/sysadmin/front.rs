@@ -1,13 +1,15 @@
 //! `/sysadmin/`: how the service is.
 
+use avain::flow::Caller;
 use serde_json::json;
 
-use super::account::people;
+use super::account::{named, people};
 use crate::browser::Browser;
-use crate::harness::Engine;
+use crate::harness::{Engine, PASSWORD, START, TestService};
 
 on_both_engines! {
     the_front_page_tells_how_the_service_is
+    where_django_owns_the_accounts_superusers_alone_enter
 }
 
 async fn the_front_page_tells_how_the_service_is(engine: Engine) {
@@ -47,4 +49,30 @@ async fn the_front_page_tells_how_the_service_is(engine: Engine) {
     service.pass(60);
     let later = browser.get("/sysadmin/").await.text();
     assert!(later.contains("d=\"M580 100v-75h8v75z\"") && later.contains("Let pass: 3"), "{later}");
+}
+
+/// Django's flag opens Django's admin, where somebody of staff without permissions sees and changes nothing.
+async fn where_django_owns_the_accounts_superusers_alone_enter(engine: Engine) {
+    let settings = [("accounts.owner", "django")];
+    let service = TestService::on(people(engine).await.stop().await, &settings, START).await;
+    let mut boss = Browser::new(&service);
+    boss.sign_in("boss").await;
+    for target in ["/sysadmin/", "/sysadmin/auth/user/", "/sysadmin/authtoken/token/"] {
+        let answer = boss.get(target).await;
+        assert_eq!(answer.status, 403, "{target}");
+        assert!(answer.text().contains("may not enter the administration"), "{}", answer.text());
+    }
+    assert!(!boss.get("/accounts/").await.text().contains("href=\"/sysadmin/\""));
+    let mut boss = Browser::new(&service);
+    boss.get("/sysadmin/login/").await;
+    let answer = boss.send("/sysadmin/login/", &[("username", "boss"), ("password", PASSWORD)]);
+    assert!(answer.await.text().contains("may not enter the administration"));
+    assert!(!boss.cookies.contains_key("sessionid"), "nor is anybody signed in");
+    let mut root = Browser::new(&service);
+    root.sign_in("root").await;
+    assert_eq!(root.get("/sysadmin/auth/user/").await.status, 200);
+    assert!(root.get("/accounts/").await.text().contains("href=\"/sysadmin/\""));
+    let caller = Caller::default();
+    let boss = named(&service, "boss").await;
+    assert!(service.service.context.steward(&caller, &boss).is_none());
 }
