@@ -244,8 +244,8 @@ group! {
         /// How long links in mails live.
         link_lifetime: Duration = "3d";
         /// Django's `SECRET_KEY` and `SECRET_KEY_FALLBACKS`, so that links which it has sent before the
-        /// change-over work, allauth's among them, to activate or to reset, once, and its browser sessions
-        /// count (`sessions.django`). One in a line, or an array. Take them away when Django sends no more
+        /// change-over work, allauth's among them, to activate, to reset or to verify an address, once, and its
+        /// browser sessions count (`sessions.django`). One in a line, or an array. Take them away when Django sends no more
         /// and the last of both has ended.
         @secret django_secret_keys: Lines<Secret<String>> = "";
         /// Django's `TIME_ZONE`: it counts the age of links in local time.

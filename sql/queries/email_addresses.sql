@@ -12,6 +12,15 @@ WHERE folded = $1 ORDER BY id;
 -- name: by_id
 SELECT id, account_id, address, folded, verified_at, is_primary FROM email_addresses WHERE id = $1;
 
+-- name: by_allauth_id
+SELECT id, account_id, address, folded, verified_at, is_primary FROM email_addresses
+WHERE allauth_id = $1 ORDER BY id LIMIT 1;
+
+-- name: note_allauth_id
+-- Of this address alone, whichever had it before.
+UPDATE email_addresses SET allauth_id = CASE WHEN id = $1 THEN CAST($2 AS BIGINT) END
+WHERE id = $1 OR allauth_id = CAST($2 AS BIGINT);
+
 -- name: add
 INSERT INTO email_addresses (account_id, address, folded, verified_at, is_primary, added_at)
 VALUES ($1, $2, $3, $4, $5, $6)

@@ -1,4 +1,5 @@
-//! Taking over which addresses allauth has verified, so that nobody has to show it again.
+//! Taking over which addresses allauth has verified, so that nobody has to show it again; and which it has not,
+//! so that the keys that it has mailed to them can be followed.
 
 use crate::account::email::EmailAddress;
 use crate::base::clock::Timestamp;
@@ -68,6 +69,9 @@ async fn adopt_one(
     let folded = address.folded();
     let kept = email_addresses::by_folded_in(tx, &folded).await?;
     let own = kept.iter().find(|kept| kept.account == account);
+    if let Some(own) = own.filter(|own| !own.verified && own.address == address.as_str()) {
+        email_addresses::note_allauth_id(tx, own.id, row.id).await?;
+    }
     if own.is_some_and(|own| own.verified || !row.verified) {
         return Ok(Outcome::Known);
     }
@@ -81,8 +85,11 @@ async fn adopt_one(
         None => {
             let forms = (address.as_str(), folded.as_str());
             // Which one is the account's own, its row in `auth_user` says.
-            let added = email_addresses::add(tx, account, forms, row.verified, false, now);
-            added.await?.is_some()
+            let added = email_addresses::add(tx, account, forms, row.verified, false, now).await?;
+            if let Some(id) = added {
+                email_addresses::note_allauth_id(tx, id, row.id).await?;
+            }
+            added.is_some()
         }
     };
     Ok(if taken { Outcome::Taken } else { Outcome::LeftOut })

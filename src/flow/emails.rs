@@ -14,6 +14,7 @@ use crate::store::accounts;
 use crate::store::email_addresses::{self, StoredAddress};
 use crate::store::one_time_links;
 use crate::store::{StoreError, Tx};
+use crate::token::allauth_key;
 use crate::token::link::{self, Purpose};
 
 /// Whether an account has an address to which mail was shown to arrive.
@@ -165,14 +166,17 @@ fn is_verified_by_another(kept: &[StoredAddress], account: Option<AccountId>) ->
     kept.iter().any(|kept| kept.verified && Some(kept.account) != account)
 }
 
-/// Uses a verification key up. `false` where it is unknown, used, or where another account has verified
-/// the same address meanwhile.
+/// Uses a verification key up, ours or one that allauth has mailed. `false` where it is unknown, used, or where
+/// another account has verified the same address meanwhile.
 pub async fn verify(context: &Context, caller: &Caller, key: &str) -> Result<bool, Error> {
     let now = context.now();
-    let Some((uid, token)) = key.split_once(':') else { return Ok(false) };
-    let account = link::account_of_uid36(uid);
-    let presented =
-        links::look_at(context, account, token, Purpose::EmailVerification, now).await?;
+    let presented = if allauth_key::is_claimed(key) {
+        links::look_at_allauth(context, key, now).await?
+    } else {
+        let Some((uid, token)) = key.split_once(':') else { return Ok(false) };
+        let account = link::account_of_uid36(uid);
+        links::look_at(context, account, token, Purpose::EmailVerification, now).await?
+    };
     let Presented::Good(account, good) = presented else { return Ok(false) };
     let Ok(address) = EmailAddress::parse(&good.address) else { return Ok(false) };
     let folded = address.folded();

@@ -272,6 +272,36 @@ async fn look_at_django(
     Ok(Presented::Good(account, good))
 }
 
+/// Looks at a key that allauth has mailed before the change-over. It is for the row of one address, as long as mail
+/// to that was not shown to arrive, and good for one use.
+pub(super) async fn look_at_allauth(
+    context: &Context,
+    key: &str,
+    now: Timestamp,
+) -> Result<Presented, Error> {
+    let row = context.accounts.django_links.as_ref();
+    let Some(row) = row.and_then(|links| links.allauth_address(key, now)) else {
+        return Ok(Presented::NoAccount);
+    };
+    let kept = email_addresses::by_allauth_id(&context.store, row).await?;
+    let (Some(kept), Some(token)) = (kept, LinkToken::presented(key)) else {
+        return Ok(Presented::NoAccount);
+    };
+    let Some(account) = accounts::find_by_id(&context.store, kept.account).await? else {
+        return Ok(Presented::NoAccount);
+    };
+    let purpose = Purpose::EmailVerification;
+    let digest = token.digest(purpose, account.id);
+    let used = one_time_links::find(&context.store, &digest, purpose, now).await?.is_some();
+    if used || kept.verified {
+        return Ok(Presented::Used(account));
+    }
+    let state = link::state_of(&account, &kept.address, purpose);
+    let (maker, address) = (Maker::Django, kept.address);
+    let good = GoodLink { maker, digest, purpose, account: account.id, address, state };
+    Ok(Presented::Good(account, good))
+}
+
 /// How long is kept that a link of Django's was used, beyond its life: its days are whole, and clocks are
 /// put back.
 const DJANGO_SLACK: Duration = Duration::from_hours(48);

@@ -48,6 +48,18 @@ pub async fn by_id(store: &Store, id: i64) -> Result<Option<StoredAddress>, Stor
     rows.first().map(stored).transpose()
 }
 
+/// The address that was taken over from that row of allauth's.
+pub async fn by_allauth_id(store: &Store, id: i64) -> Result<Option<StoredAddress>, StoreError> {
+    let rows = store.read("email_addresses.by_allauth_id", &[id.into()]).await?;
+    rows.first().map(stored).transpose()
+}
+
+/// Part of a transaction: keeps from which row of allauth's an address was taken over.
+pub async fn note_allauth_id(tx: &mut Tx, id: i64, allauth_id: i64) -> Result<(), StoreError> {
+    let params = [id.into(), allauth_id.into()];
+    tx.run("email_addresses.note_allauth_id", &params).await.map(drop)
+}
+
 /// Part of a transaction: adds an address. `None` where the account has it already.
 pub async fn add(
     tx: &mut Tx,

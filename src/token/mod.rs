@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod algorithm;
+pub mod allauth_key;
 mod django_hmac;
 pub mod django_link;
 pub mod django_session;
