@@ -216,7 +216,15 @@ impl Scene<'_> {
         match self.reader {
             Reader::Anybody => Ok(None),
             Reader::Credential => Ok(self.credential()),
-            Reader::Nobody => Err(NO_READER.to_owned()),
+            Reader::Nobody if matches!(self.anonymous.status.as_u16(), 401 | 403) => {
+                Err("anonymous requests are refused: give a good credential with --credential"
+                    .to_owned())
+            }
+            Reader::Nobody => Err(format!(
+                "{} is answered {}: name a protected path that can be read",
+                self.path(),
+                self.anonymous.status
+            )),
         }
     }
 
@@ -224,6 +232,3 @@ impl Scene<'_> {
         self.options.credential.as_ref().map(|credential| credential.expose().as_str())
     }
 }
-
-/// Why nothing is known where nobody can read.
-const NO_READER: &str = "anonymous requests are refused: give a good credential with --credential";

@@ -207,6 +207,14 @@ class Shipped(DoctorCase):
         for name in ("identity-plain", "credential-passed", "cached", "keep-alive", "backend-direct", "outage", "cors-errors"):
             self.assertRegex(done.stdout, f"not checked: {name}, because: ")
 
+    def test_a_path_that_nobody_can_read(self):
+        self.serve()
+        done = subprocess.run([binary(), "--config", str(self.stack.config), "doctor", "--ca", str(self.stack.certificate),
+                               f"https://127.0.0.1:{self.port}/api/v1/nothing/"], capture_output=True, text=True, check=False,
+                              timeout=60, env=self.stack.environment)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("not checked: path, because: /api/v1/nothing/ is answered 404 Not Found: name a protected path", done.stdout)
+
     def test_what_is_skipped_is_not_told(self):
         self.serve()
         self.assertEqual(self.found("--skip", "protected"), set())

@@ -554,6 +554,7 @@ class FrontEnds:
         for what, reply in replies.items():
             with self.part(what=what):
                 self.assertEqual(str(reply.status), what[:3])
+                self.assertEqual(reply.one("Content-Type"), "application/json")
                 self.assertEqual(reply.one("Access-Control-Allow-Origin"), UI)
                 self.assertEqual(reply.one("Access-Control-Allow-Credentials"), "true")
                 self.assertEqual(reply.all("Access-Control-Allow-Methods"), [])

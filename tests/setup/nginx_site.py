@@ -60,6 +60,8 @@ REDIRECT = """\
         return 301 https://$host:{port}$request_uri;
     }}"""
 
+NOT_FOUND = """        location / { default_type application/json; return 404 '{"detail":"Not found."}'; }"""
+
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 
 
@@ -84,7 +86,7 @@ def write_site(directory, *, avain, backend, port, roots, origins, rate, certifi
         misplaced_root=shipped_map("$avain_misplaced_root"),
         redirect=REDIRECT.format(http_port=http_port, port=port) if http_port else "",
         protected="\n".join(protected(root) for root in roots if root != "/"),
-        rest=protected("/") if "/" in roots else "        location / { return 404; }"))
+        rest=protected("/") if "/" in roots else NOT_FOUND))
     return path
 
 
