@@ -6,16 +6,17 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
@@ -201,23 +202,31 @@ async fn connection<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head);
+    // hyper sets a timer for each head anew, for a good part of what a request costs.
+    http.header_read_timeout(None).max_buf_size(limits.head);
+    let progress = Progress::default();
     let io = TokioIo::new(stream);
     let stopping = async move {
         // An error means that the sender is gone, and with it everything.
         drop(stop.wait_for(|stop| *stop).await);
+        Event::Stopping
     };
+    let stalled = async {
+        progress.ends(limits.head_timeout).await;
+        Event::Stalled
+    };
+    let events = [Either::Left(stopping), Either::Right(stalled)];
     let served = match face {
         Face::Public => {
-            let answer =
-                service_fn(|request: Request<Incoming>| dispatch::handle(service, request, peer));
-            until(http.serve_connection(io, answer), stopping).await
+            let answer = service_fn(|request: Request<Incoming>| {
+                progress.during(dispatch::handle(service, request, peer))
+            });
+            until(http.serve_connection(io, answer), events).await
         }
         Face::Operations => {
-            let answer = service_fn(|request: Request<Incoming>| operate(service, request));
-            until(http.serve_connection(io, answer), stopping).await
+            let answer =
+                service_fn(|request: Request<Incoming>| progress.during(operate(service, request)));
+            until(http.serve_connection(io, answer), events).await
         }
     };
     if let Err(error) = served {
@@ -233,26 +242,67 @@ async fn operate(
     Ok(operations::handle(service, request.method(), request.uri().path()).await)
 }
 
-/// Drives a connection; once `stopping` is done, lets it finish what it has begun.
-async fn until<I, S>(
+/// How far a connection has got: a number that is odd while a request is in work.
+#[derive(Default)]
+struct Progress(AtomicU64);
+
+impl Progress {
+    /// Sees a request through.
+    async fn during<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let answer = answer.await;
+        self.0.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// Waits until there has been none for `patience`, or for at most a quarter of it more: no whole head
+    /// has come, and what was answered was not asked again.
+    async fn ends(&self, patience: Duration) {
+        const LOOKS: u32 = 4;
+        let (mut seen, mut alike) = (self.0.load(Ordering::Relaxed), 0);
+        while alike < LOOKS {
+            tokio::time::sleep(patience / LOOKS).await;
+            let found = self.0.load(Ordering::Relaxed);
+            let is_idle = found == seen && found.is_multiple_of(2);
+            alike = if is_idle { alike + 1 } else { 0 };
+            seen = found;
+        }
+    }
+}
+
+/// What a connection is told while it is served.
+enum Event {
+    /// The service stops.
+    Stopping,
+    /// Nothing has come from the client for too long.
+    Stalled,
+}
+
+/// Drives a connection; when the service stops, lets it finish what it has begun.
+async fn until<I, S, E>(
     connection: http1::Connection<I, S>,
-    stopping: impl Future<Output = ()>,
+    events: impl IntoIterator<Item = E>,
 ) -> hyper::Result<()>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
     S: hyper::service::HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: Future<Output = Event>,
 {
     let mut connection = std::pin::pin!(connection);
     // In a set, which polls what was woken and nothing else: `stopping` takes a lock that all connections
     // share, and would take it for every request.
-    let mut stopping = FuturesUnordered::from_iter([stopping]);
-    tokio::select! {
-        biased;
-        served = connection.as_mut() => return served,
-        _ = stopping.next() => connection.as_mut().graceful_shutdown(),
+    let mut events: FuturesUnordered<E> = events.into_iter().collect();
+    loop {
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => return served,
+            event = events.next() => match event {
+                Some(Event::Stopping) => connection.as_mut().graceful_shutdown(),
+                Some(Event::Stalled) | None => return Ok(()),
+            },
+        }
     }
-    connection.await
 }
 
 /// Marks the service as stopping and tells all listeners.
