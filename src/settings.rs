@@ -382,7 +382,8 @@ group! {
         /// For how long credentials that are known may go on reading when the database does not answer.
         /// Writing ends at once, anonymous reading goes on. 0: not at all.
         outage_reading: Duration = "30s";
-        /// Memory for credentials that are known.
+        /// Memory for credentials that are known. Beside it each thread keeps copies of up to 512 that come
+        /// again and again, of about 1 KiB each.
         cache: Size = "16MiB";
         /// Unknown credentials that one address may present in ten seconds; more are answered 429.
         misses: u32 = "100";

@@ -11,7 +11,7 @@ use crate::base::clock::SystemClock;
 use crate::base::random::SystemRandom;
 use crate::cli::{Failure, say, say_json};
 use crate::flow::administer;
-use crate::gate::decide::{Question, Verdict};
+use crate::gate::decide::{ClientAddress, Question, Verdict};
 use crate::gate::path::{self, Path};
 use crate::gate::policies::Served;
 use crate::gate::policy::{
@@ -67,7 +67,7 @@ pub(super) async fn explain(settings: Settings, args: ExplainArgs) -> Result<Exi
         host: host.as_bytes(),
         authorization: None,
         preflight_for: args.announces.as_deref().map(str::as_bytes),
-        client: None,
+        client: ClientAddress::default(),
     };
     let outcome = match &caller {
         None => by_account(served, &question, Caller::Anonymous),

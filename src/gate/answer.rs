@@ -1,13 +1,14 @@
 //! The answer to nginx: status and headers, never a body (a body costs nginx the kept-alive connection).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::gate::decide::Verdict;
 use crate::gate::link::Mode;
-use crate::token::credential::{Denial, Scheme};
+use crate::token::credential::Denial;
 use crate::token::verify::{Flaw, Rejection};
 
 /// The account's id.
@@ -42,9 +43,7 @@ pub struct Documents {
 
 /// The answer to a verdict that was come to in `mode`. [`Verdict::Ask`] has none of its own: what could
 /// not be looked up is unavailable.
-pub fn answer<B: Default>(verdict: &Verdict, mode: Mode, documents: &Documents) -> Response<B> {
-    const BEARER: HeaderValue = HeaderValue::from_static("bearer");
-    const TOKEN: HeaderValue = HeaderValue::from_static("token");
+pub fn answer<B: Default>(verdict: Verdict, mode: Mode, documents: &Documents) -> Response<B> {
     const ANONYMOUS: HeaderValue = HeaderValue::from_static("anonymous");
 
     let mut response = Response::new(B::default());
@@ -55,23 +54,11 @@ pub fn answer<B: Default>(verdict: &Verdict, mode: Mode, documents: &Documents) 
             StatusCode::NO_CONTENT
         }
         Verdict::Allow(allowed) => {
-            if let Some(subject) = &allowed.subject.headers {
-                headers.insert(USER_ID, subject.user_id.clone());
-                headers.insert(USERNAME, subject.username.clone());
-            }
-            let via = match allowed.scheme {
-                Scheme::Bearer => BEARER,
-                Scheme::Token => TOKEN,
-            };
-            headers.insert(VIA, via);
-            if let Some(scope) = &allowed.scope {
-                headers.insert(SCOPE, scope.clone());
-            }
-            headers.insert(UPSTREAM_AUTHORIZATION, allowed.authorization.clone());
+            *headers = Arc::unwrap_or_clone(allowed.headers);
             StatusCode::NO_CONTENT
         }
         Verdict::Deny(denial) => {
-            if let Some(document) = documents.denials.get(&worded(*denial)) {
+            if let Some(document) = documents.denials.get(&worded(denial)) {
                 headers.insert(ERROR, document.clone());
             }
             if denial.is_unauthenticated() {
@@ -85,10 +72,10 @@ pub fn answer<B: Default>(verdict: &Verdict, mode: Mode, documents: &Documents) 
             if let Some(document) = documents.denials.get(&Denial::Forbidden) {
                 headers.insert(ERROR, document.clone());
             }
-            headers.insert(WWW_AUTHENTICATE, challenge.clone());
+            headers.insert(WWW_AUTHENTICATE, challenge);
             StatusCode::FORBIDDEN
         }
-        Verdict::Throttle(seconds) => return throttled(*seconds, documents),
+        Verdict::Throttle(seconds) => return throttled(seconds, documents),
         Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             headers.insert(ERROR, documents.unavailable.clone());

@@ -11,6 +11,7 @@ use crate::account::account::AccountId;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::random::Random;
+use crate::gate::allowed::{Allowed, Grounds};
 use crate::gate::key::{Barred, Key};
 use crate::gate::known::{Known, Memory, Phantom, Presented, Subject};
 use crate::gate::link::{Link, Mode};
@@ -40,8 +41,26 @@ pub struct Question<'r> {
     /// The method that a preflight announces: `Access-Control-Request-Method`, where the client has sent
     /// it beside an `Origin`.
     pub preflight_for: Option<&'r [u8]>,
-    /// Where the client is, as far as that is known.
-    pub client: Option<IpAddr>,
+    /// Where the client is.
+    pub client: ClientAddress<'r>,
+}
+
+/// Where a client is, as far as that is known. What is told is read only where somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientAddress<'r> {
+    /// What somebody who is believed has told.
+    pub told: Option<&'r [u8]>,
+    /// What is known where nothing readable was told.
+    pub otherwise: Option<IpAddr>,
+}
+
+impl ClientAddress<'_> {
+    /// The address.
+    #[must_use]
+    pub fn get(&self) -> Option<IpAddr> {
+        let told = || std::str::from_utf8(self.told?).ok()?.trim().parse().ok();
+        told().or(self.otherwise)
+    }
 }
 
 impl<'r> Question<'r> {
@@ -72,41 +91,6 @@ pub enum Verdict {
     AskAgain(LookUp),
     /// The gate cannot decide, by a fault of ours.
     Unavailable,
-}
-
-/// Whom a request passes as.
-#[derive(Debug)]
-pub struct Allowed {
-    /// By which kind of credential.
-    pub scheme: Scheme,
-    pub(super) subject: Arc<Subject>,
-    pub(super) key: Option<Arc<Key>>,
-    pub(super) authorization: HeaderValue,
-    pub(super) scope: Option<HeaderValue>,
-}
-
-impl Allowed {
-    /// The account's name, as it is told in a header.
-    #[must_use]
-    pub fn username(&self) -> &str {
-        let headers = self.subject.headers.as_ref();
-        headers.and_then(|headers| headers.username.to_str().ok()).unwrap_or_default()
-    }
-
-    /// The scopes of the credential, separated by spaces.
-    #[must_use]
-    pub fn scope(&self) -> Option<&str> {
-        self.scope.as_ref()?.to_str().ok()
-    }
-
-    /// Who asks, as rules tell apart.
-    fn caller(&self) -> Caller<'_> {
-        let standing = self.subject.standing.as_ref();
-        Caller::Account {
-            is_staff: standing.is_some_and(|standing| standing.principal.is_staff),
-            scope: self.scope.as_ref(),
-        }
-    }
 }
 
 /// What the gate does not know.
@@ -164,7 +148,6 @@ impl Gate {
         let Ok(path) = path::read(question.uri, &mut room) else {
             return Verdict::Deny(Denial::Forbidden);
         };
-        let credential = self.schemes.read(question.authorization);
         if let Some(method) = question.preflight() {
             // It passes where somebody may make the request that it announces.
             return match policy.requirement(method, question.host, &path) {
@@ -174,12 +157,7 @@ impl Gate {
         }
         let requirement = policy.requirement(question.method, question.host, &path);
         // Who it is comes before what it may: a bad credential is 401 even where anonymous may pass.
-        let verdict = match credential {
-            Err(denial) => return Verdict::Deny(denial),
-            Ok(Credential::None) => Verdict::Anonymous,
-            Ok(Credential::Bearer(token)) => self.bearer(token, told, now, mode),
-            Ok(Credential::ApiKey(key)) => self.api_key(key, told, now, mode),
-        };
+        let verdict = self.caller(question.authorization, told, now, mode);
         let caller = match &verdict {
             Verdict::Anonymous => Some(Caller::Anonymous),
             Verdict::Allow(allowed) => Some(allowed.caller()),
@@ -195,7 +173,7 @@ impl Gate {
             Ok(()) => {}
         }
         if let Verdict::Allow(Allowed { key: Some(key), .. }) = &verdict {
-            match key.pass(question.client, question.method, &path, requirement, now) {
+            match key.pass(&question.client, question.method, &path, requirement, now) {
                 Ok(()) => {}
                 Err(Barred::ByTerms) => return Verdict::Deny(Denial::Forbidden),
                 Err(Barred::ByRate(seconds)) => return Verdict::Throttle(seconds),
@@ -215,6 +193,42 @@ impl Gate {
         }
     }
 
+    /// Who asks: [`Verdict::Anonymous`], [`Verdict::Allow`], or why that cannot be told.
+    fn caller(
+        &self,
+        authorization: Option<&[u8]>,
+        told: Option<&Told>,
+        now: Timestamp,
+        mode: Mode,
+    ) -> Verdict {
+        let Some(authorization) = authorization else { return Verdict::Anonymous };
+        let holds = |grounds: &Grounds| self.holds(grounds, now);
+        if mode != Mode::Strict
+            && let Some(allowed) = self.memory.passed(authorization, holds)
+        {
+            return Verdict::Allow(allowed);
+        }
+        let verdict = match self.schemes.read(Some(authorization)) {
+            Err(denial) => return Verdict::Deny(denial),
+            Ok(Credential::None) => return Verdict::Anonymous,
+            Ok(Credential::Bearer(token)) => self.bearer(token, told, now, mode),
+            Ok(Credential::ApiKey(key)) => self.api_key(key, told, now, mode),
+        };
+        if let Verdict::Allow(allowed) = &verdict {
+            self.memory.pass(authorization, allowed);
+        }
+        verdict
+    }
+
+    /// Whether a decision may be repeated. (The clock's leeway is part of what was remembered.)
+    fn holds(&self, grounds: &Grounds, now: Timestamp) -> bool {
+        let Grounds { seen, ring_generation, expires_at, renew_at } = grounds;
+        now.seconds() < *expires_at
+            && now < *renew_at
+            && !self.memory.is_stale(seen, now)
+            && ring_generation.is_none_or(|of| of == self.ring.load().generation())
+    }
+
     fn bearer(&self, token: &[u8], told: Option<&Told>, now: Timestamp, mode: Mode) -> Verdict {
         if personal::is_claimed(token) {
             return self.personal_key(token, Scheme::Bearer, told, now, mode);
@@ -226,11 +240,11 @@ impl Gate {
         if let Some(known) = known
             && mode != Mode::Strict
             && known.ring_generation == Some(ring.generation())
-            && !self.memory.is_stale(&known.subject, now)
+            && !self.memory.is_stale(&known.subject.seen, now)
         {
             // The clock's leeway is part of what was remembered.
             return if now.seconds() < known.expires_at {
-                self.allow(known.subject, known.scheme, known.scope, now)
+                self.allow(&known, Scheme::Bearer, now)
             } else {
                 Verdict::Deny(Denial::Bearer(Rejection::Expired))
             };
@@ -263,15 +277,15 @@ impl Gate {
         // A text that no header can carry is no list of scopes (RFC 6749 3.3).
         let scope = verified.scope().and_then(|scope| HeaderValue::from_str(scope).ok());
         let known = Known {
-            subject: Arc::clone(&subject),
-            scheme: Scheme::Bearer,
-            scope: scope.clone(),
+            subject,
+            scope,
             expires_at: expires_at.saturating_add(self.expectations.leeway),
             ring_generation: Some(ring.generation()),
             key: None,
         };
+        let verdict = self.allow(&known, Scheme::Bearer, now);
         self.memory.remember(fingerprint, known);
-        self.allow(subject, Scheme::Bearer, scope, now)
+        verdict
     }
 
     fn api_key(&self, presented: &str, told: Option<&Told>, now: Timestamp, mode: Mode) -> Verdict {
@@ -283,9 +297,9 @@ impl Gate {
         let is_known = known.is_some();
         if let Some(known) = known
             && mode != Mode::Strict
-            && !self.memory.is_stale(&known.subject, now)
+            && !self.memory.is_stale(&known.subject.seen, now)
         {
-            return self.allow(known.subject, known.scheme, known.scope, now);
+            return self.allow(&known, Scheme::Token, now);
         }
         let unknown = Verdict::Deny(Denial::UnknownApiKey);
         let Some(key) = ClassicKey::parse(presented) else { return unknown };
@@ -303,14 +317,14 @@ impl Gate {
             Some(_) => {
                 let known = Known {
                     subject: Arc::clone(subject),
-                    scheme: Scheme::Token,
                     scope: None,
                     expires_at: i64::MAX,
                     ring_generation: None,
                     key: None,
                 };
+                let verdict = self.allow(&known, Scheme::Token, now);
                 self.memory.remember(fingerprint, known);
-                self.allow(Arc::clone(subject), Scheme::Token, None, now)
+                verdict
             }
         }
     }
@@ -337,12 +351,13 @@ impl Gate {
         let fingerprint = self.memory.fingerprint(Presented::PersonalKey, presented);
         let known = self.memory.credential(&fingerprint);
         let is_known = known.is_some();
-        if let Some(Known { subject, key: Some(key), expires_at, .. }) = known
+        if let Some(known) = known
+            && known.key.is_some()
             && mode != Mode::Strict
-            && !self.memory.is_stale(&subject, now)
+            && !self.memory.is_stale(&known.subject.seen, now)
         {
-            return if now.seconds() < expires_at {
-                self.allow_key(subject, scheme, key, now)
+            return if now.seconds() < known.expires_at {
+                self.allow(&known, scheme, now)
             } else {
                 unknown(Rejection::Expired)
             };
@@ -365,14 +380,14 @@ impl Gate {
             Some(_) => {
                 let known = Known {
                     subject: Arc::clone(subject),
-                    scheme,
                     scope: None,
                     expires_at: key.expires_at(),
                     ring_generation: None,
                     key: Some(Arc::clone(key)),
                 };
+                let verdict = self.allow(&known, scheme, now);
                 self.memory.remember(fingerprint, known);
-                self.allow_key(Arc::clone(subject), scheme, Arc::clone(key), now)
+                verdict
             }
         }
     }
@@ -386,7 +401,7 @@ impl Gate {
     ) -> Option<Arc<Subject>> {
         match told {
             Some(Told::Subject(subject) | Told::Key(subject, _))
-                if subject.account() == account =>
+                if subject.seen.account == account =>
             {
                 Some(Arc::clone(subject))
             }
@@ -396,40 +411,23 @@ impl Gate {
     }
 
     /// Lets an account pass, with a phantom token that lives long enough.
-    fn allow(
-        &self,
-        subject: Arc<Subject>,
-        scheme: Scheme,
-        scope: Option<HeaderValue>,
-        now: Timestamp,
-    ) -> Verdict {
+    fn allow(&self, known: &Known, scheme: Scheme, now: Timestamp) -> Verdict {
+        let subject = &known.subject;
         let in_use = subject.phantom.load();
-        let authorization = match in_use.as_ref() {
-            Some(phantom) if now < phantom.renew_at => phantom.authorization.clone(),
-            _ => match self.mint(subject.account(), now) {
-                Some(phantom) => {
-                    let authorization = phantom.authorization.clone();
-                    subject.phantom.store(Some(Arc::new(phantom)));
-                    authorization
-                }
-                None => return Verdict::Unavailable,
-            },
+        let (authorization, renew_at) = match in_use.as_ref() {
+            Some(phantom) if now < phantom.renew_at => {
+                (phantom.authorization.clone(), phantom.renew_at)
+            }
+            _ => {
+                let Some(phantom) = self.mint(subject.seen.account, now) else {
+                    return Verdict::Unavailable;
+                };
+                let minted = (phantom.authorization.clone(), phantom.renew_at);
+                subject.phantom.store(Some(Arc::new(phantom)));
+                minted
+            }
         };
-        Verdict::Allow(Allowed { scheme, subject, key: None, authorization, scope })
-    }
-
-    /// As [`Self::allow`], on the terms of a key.
-    fn allow_key(
-        &self,
-        subject: Arc<Subject>,
-        scheme: Scheme,
-        key: Arc<Key>,
-        now: Timestamp,
-    ) -> Verdict {
-        match self.allow(subject, scheme, key.scope().cloned(), now) {
-            Verdict::Allow(allowed) => Verdict::Allow(Allowed { key: Some(key), ..allowed }),
-            other => other,
-        }
+        Verdict::Allow(Allowed::new(known, scheme, authorization, renew_at))
     }
 
     fn mint(&self, account: AccountId, now: Timestamp) -> Option<Phantom> {

@@ -4,7 +4,6 @@
 //! account, neither refills its allowance nor forgets when it was used.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -12,6 +11,7 @@ use http::HeaderValue;
 use quick_cache::sync::Cache;
 
 use crate::base::clock::Timestamp;
+use crate::gate::decide::ClientAddress;
 use crate::gate::path::Path;
 use crate::gate::policy::Requirement;
 use crate::token::personal::PersonalKeyId;
@@ -62,6 +62,11 @@ impl Key {
         Self { terms, scope, usage, size }
     }
 
+    /// The same, sharing what the key has used and nothing else.
+    pub(super) fn copied(&self) -> Self {
+        Self::new(self.terms.clone(), Arc::clone(&self.usage))
+    }
+
     /// About how many bytes its terms take at the most: of scopes, every second character may begin a segment
     /// of a path.
     pub(super) const fn size(&self) -> usize {
@@ -81,13 +86,16 @@ impl Key {
     /// Lets a request pass that has met `requirement`, and counts it.
     pub(super) fn pass(
         &self,
-        client: Option<IpAddr>,
+        client: &ClientAddress<'_>,
         method: &[u8],
         path: &Path<'_>,
         requirement: &Requirement,
         now: Timestamp,
     ) -> Result<(), Barred> {
-        if !self.terms.networks.admit(client) || !self.covers(method, path, requirement) {
+        let networks = &self.terms.networks;
+        if !(networks.is_empty() || networks.admit(client.get()))
+            || !self.covers(method, path, requirement)
+        {
             return Err(Barred::ByTerms);
         }
         self.usage.count(self.terms.rate, now).map_err(Barred::ByRate)

@@ -14,8 +14,9 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::fingerprint::{Fingerprint, FingerprintKey};
 use crate::base::random::Random;
+use crate::gate::allowed::{Allowed, Grounds};
+use crate::gate::front::{self, Origin};
 use crate::gate::key::{Key, Usages};
-use crate::token::credential::Scheme;
 use crate::token::standing::Standing;
 
 /// An account as it stood when it was looked up, with its headers ready.
@@ -25,9 +26,16 @@ pub struct Subject {
     pub standing: Option<Standing>,
     pub(super) headers: Option<SubjectHeaders>,
     pub(super) phantom: ArcSwapOption<Phantom>,
-    account: AccountId,
+    pub(super) seen: Seen,
+}
+
+/// When an account was looked up, and whether it was there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) account: AccountId,
     epoch: Epoch,
-    looked_up_at: Timestamp,
+    at: Timestamp,
+    is_nobody: bool,
 }
 
 /// What nginx is told about an account.
@@ -50,20 +58,8 @@ impl Subject {
             user_id: HeaderValue::from(standing.principal.id.get()),
             username: ascii(&standing.principal.username),
         });
-        Self {
-            standing,
-            headers,
-            phantom: ArcSwapOption::empty(),
-            account,
-            epoch,
-            looked_up_at: now,
-        }
-    }
-
-    /// The account.
-    #[must_use]
-    pub(super) const fn account(&self) -> AccountId {
-        self.account
+        let seen = Seen { account, epoch, at: now, is_nobody: standing.is_none() };
+        Self { standing, headers, phantom: ArcSwapOption::empty(), seen }
     }
 }
 
@@ -86,11 +82,10 @@ pub(super) enum Presented {
     PersonalKey = 3,
 }
 
-/// A credential that was found good. Cloned for every request: one count of references goes up.
+/// A credential that was found good.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) subject: Arc<Subject>,
-    pub(super) scheme: Scheme,
     /// Its scopes, separated by spaces.
     pub(super) scope: Option<HeaderValue>,
     /// When it expires, Unix seconds.
@@ -110,6 +105,7 @@ const SLICES: usize = 16_384;
 
 /// All that the gate remembers.
 pub struct Memory {
+    origin: Origin,
     subjects: Cache<AccountId, Arc<Subject>>,
     credentials: Cache<Fingerprint, Known, Weight>,
     fingerprints: FingerprintKey,
@@ -142,6 +138,7 @@ impl Memory {
     pub fn with_room(bytes: usize, random: &dyn Random) -> Self {
         let credentials = (bytes / BYTES_PER_CREDENTIAL).max(64);
         Self {
+            origin: Origin::new(),
             subjects: Cache::new(credentials / 2),
             credentials: Cache::with_weighter(
                 credentials,
@@ -203,12 +200,12 @@ impl Memory {
         subject
     }
 
-    /// Whether something changed since `subject` was looked up. That an account is not there is believed
-    /// for a moment only: it may be made at any time.
-    pub(super) fn is_stale(&self, subject: &Subject, now: Timestamp) -> bool {
-        let age = now.seconds() - subject.looked_up_at.seconds();
-        self.epoch(subject.account) != subject.epoch
-            || (subject.standing.is_none() && age > MISS_SECONDS)
+    /// Whether something changed since an account was looked up. That it is not there is believed for a moment
+    /// only: it may be made at any time.
+    pub(super) fn is_stale(&self, seen: &Seen, now: Timestamp) -> bool {
+        let age = now.seconds() - seen.at.seconds();
+        self.epoch(seen.account) != seen.epoch
+            || (seen.is_nobody && age > MISS_SECONDS)
             || age > self.believed_for.load(Ordering::Acquire)
     }
 
@@ -229,6 +226,20 @@ impl Memory {
         self.unknown_keys.clear();
     }
 
+    /// Whom the gate of this memory has let pass with this `Authorization` on this thread, if that `holds`.
+    pub(super) fn passed(
+        &self,
+        authorization: &[u8],
+        holds: impl FnOnce(&Grounds) -> bool,
+    ) -> Option<Allowed> {
+        front::find(self.origin, authorization, holds)
+    }
+
+    /// Remembers on this thread that this `Authorization` lets pass.
+    pub(super) fn pass(&self, authorization: &[u8], allowed: &Allowed) {
+        front::passed(self.origin, authorization, allowed);
+    }
+
     /// How many credentials are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -242,7 +253,7 @@ impl Memory {
     }
 
     pub(super) fn subject(&self, account: AccountId, now: Timestamp) -> Option<Arc<Subject>> {
-        self.subjects.get(&account).filter(|subject| !self.is_stale(subject, now))
+        self.subjects.get(&account).filter(|subject| !self.is_stale(&subject.seen, now))
     }
 
     /// What a presented credential is remembered by.

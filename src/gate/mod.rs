@@ -4,9 +4,11 @@
 //! asks nobody. What it does not know, it names ([`decide::Verdict::Ask`]); `http` looks it up and comes
 //! back.
 
+pub mod allowed;
 pub mod answer;
 pub mod conflict;
 pub mod decide;
+mod front;
 pub mod key;
 pub mod known;
 pub mod link;

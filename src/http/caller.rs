@@ -6,6 +6,7 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName};
 
 use crate::flow::Caller;
+use crate::gate::decide::ClientAddress;
 use crate::http::{Peer, Service};
 
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -50,17 +51,22 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
 /// `X-Forwarded-For`, is not looked at.
 #[must_use]
 pub fn address(service: &Service, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
-    address_told(service, headers.get(&REAL_IP).map(http::HeaderValue::as_bytes), peer)
+    address_told(service, headers.get(&REAL_IP).map(http::HeaderValue::as_bytes), peer).get()
 }
 
 /// The client's address, where `told` is what stands in `X-Real-IP`.
 #[must_use]
-pub fn address_told(service: &Service, told: Option<&[u8]>, peer: Peer) -> Option<IpAddr> {
-    let told = || std::str::from_utf8(told?).ok()?.trim().parse().ok();
+pub fn address_told<'h>(
+    service: &Service,
+    told: Option<&'h [u8]>,
+    peer: Peer,
+) -> ClientAddress<'h> {
     match peer {
-        Peer::Local => told(),
-        Peer::Address(address) if service.trusts(peer) => told().or(Some(address)),
-        Peer::Address(address) => Some(address),
+        Peer::Local => ClientAddress { told, otherwise: None },
+        Peer::Address(address) if service.trusts(peer) => {
+            ClientAddress { told, otherwise: Some(address) }
+        }
+        Peer::Address(address) => ClientAddress { told: None, otherwise: Some(address) },
     }
 }
 

@@ -80,6 +80,12 @@ impl Networks {
         Ok(Self(networks))
     }
 
+    /// Whether there are none: a client may be anywhere.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a client may be there. Where the address is not known, only if there are no networks.
     #[must_use]
     pub fn admit(&self, client: Option<IpAddr>) -> bool {

@@ -249,11 +249,16 @@ impl TestService {
 
     /// Whether the gate lets this access token or `Token …` write.
     pub(crate) async fn admits(&self, authorization: &str) -> bool {
-        match self.gate("POST", "/api/v1/hobbies/", authorization).await.status {
+        let admits = match self.gate("POST", "/api/v1/hobbies/", authorization).await.status {
             204 => true,
             401 => false,
             status => panic!("the gate answers {status}"),
+        };
+        // What has passed three times, the gate knows by heart: what ends a credential must end that too.
+        for _ in 0..if admits { 2 } else { 0 } {
+            self.gate("POST", "/api/v1/hobbies/", authorization).await;
         }
+        admits
     }
 
     /// Waits until the gate refuses a credential; fails after a second. Gives how long it took.

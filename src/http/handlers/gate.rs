@@ -23,7 +23,7 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::flow::{Context, Error, authenticate, personal_keys};
 use crate::gate::answer::{self, Documents};
-use crate::gate::decide::{Gate, LookUp, Question, Told, Verdict, key_digest};
+use crate::gate::decide::{ClientAddress, Gate, LookUp, Question, Told, Verdict, key_digest};
 use crate::gate::key::Key;
 use crate::gate::link::Mode;
 use crate::gate::policies::Served;
@@ -44,7 +44,10 @@ pub async fn ask(
     let sent = Sent::read(service.protocol, headers);
     let client = match service.protocol {
         Protocol::AuthRequest => caller::address_told(service, sent.address, peer),
-        Protocol::ForwardAuth => caller::address_forwarded(service, sent.address, peer),
+        Protocol::ForwardAuth => {
+            let otherwise = caller::address_forwarded(service, sent.address, peer);
+            ClientAddress { told: None, otherwise }
+        }
     };
     let asked = (&sent, client);
     let mut response = match decide(service, policy, asked, None, at) {
@@ -79,12 +82,12 @@ struct Unknown {
 async fn ask_again(
     service: &Arc<Service>,
     policy: &str,
-    asked: (&Sent<'_>, Option<IpAddr>),
+    asked: (&Sent<'_>, ClientAddress<'_>),
     unknown: Unknown,
     mut at: At,
 ) -> Response<Body> {
     if !unknown.is_known
-        && let Err(seconds) = service.look_ups.spend(asked.1, at.now)
+        && let Err(seconds) = service.look_ups.spend(asked.1.get(), at.now)
     {
         service.metrics.decisions.with_label_values(&["throttled"]).inc();
         return with_documents(service, policy, |documents| answer::throttled(seconds, documents));
@@ -97,7 +100,7 @@ async fn ask_again(
     decide(service, policy, asked, told.as_ref(), at).unwrap_or_else(|_| {
         service.look_ups.counts.unavailable.inc();
         with_documents(service, policy, |documents| {
-            answer::answer(&Verdict::Unavailable, at.mode, documents)
+            answer::answer(Verdict::Unavailable, at.mode, documents)
         })
     })
 }
@@ -116,7 +119,7 @@ fn with_documents(
 fn decide(
     service: &Service,
     policy: &str,
-    (sent, client): (&Sent<'_>, Option<IpAddr>),
+    (sent, client): (&Sent<'_>, ClientAddress<'_>),
     told: Option<&Told>,
     at: At,
 ) -> Result<Response<Body>, Unknown> {
@@ -143,17 +146,20 @@ fn decide(
         Some(question) => service.gate.decide(&served.policy, &question, told, at.now, at.mode),
         None => Verdict::Deny(Denial::Forbidden),
     };
+    let verdict = match verdict {
+        Verdict::Ask(look_up) => return Err(Unknown { look_up, is_known: false }),
+        Verdict::AskAgain(look_up) => return Err(Unknown { look_up, is_known: true }),
+        verdict => verdict,
+    };
     let counts = &service.look_ups.counts;
-    match verdict {
+    match &verdict {
         Verdict::Anonymous => counts.anonymous.inc(),
         Verdict::Allow(_) => counts.allow.inc(),
         Verdict::Deny(_) | Verdict::InsufficientScope(_) => counts.deny.inc(),
         Verdict::Throttle(_) => service.metrics.decisions.with_label_values(&["throttled"]).inc(),
-        Verdict::Unavailable => counts.unavailable.inc(),
-        Verdict::Ask(look_up) => return Err(Unknown { look_up, is_known: false }),
-        Verdict::AskAgain(look_up) => return Err(Unknown { look_up, is_known: true }),
+        Verdict::Ask(_) | Verdict::AskAgain(_) | Verdict::Unavailable => counts.unavailable.inc(),
     }
-    Ok(answer::answer(&verdict, at.mode, &served.documents))
+    Ok(answer::answer(verdict, at.mode, &served.documents))
 }
 
 /// The verdict on a question, after whatever must be looked up for it.
@@ -176,7 +182,7 @@ pub async fn judge(service: &Arc<Service>, served: &Served, question: &Question<
 fn question<'h>(
     protocol: Protocol,
     sent: &Sent<'h>,
-    client: Option<IpAddr>,
+    client: ClientAddress<'h>,
     served: &Served,
 ) -> Result<Option<Question<'h>>, &'static str> {
     let (needs_method, needs_uri) = protocol.needed();

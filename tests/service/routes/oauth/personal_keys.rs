@@ -182,7 +182,8 @@ async fn holding_one_is_enough_to_end_it(engine: Engine) {
     // A client whose secret is wrong ends nothing.
     let wrong = Registered { id: "asker", secret: "wrong".to_owned() };
     is_error(&revoke(Some(&wrong), text(&bystander)).await, 401, "invalid_client");
-    let damaged = format!("{}x", &text(&bystander)[..41]);
+    let (most, last) = text(&bystander).split_at(41);
+    let damaged = format!("{most}{}", if last == "x" { "y" } else { "x" });
     revoke(None, &damaged).await.is(200, json!({}));
     assert!(service.admits(&as_token(&bystander)).await);
 
