@@ -438,8 +438,7 @@ fn configure(options: &Options) -> Result<(Config, Tls), StoreError> {
         config.application_name("avain");
     }
     config
-        // A host may have several addresses: the second one has its turn.
-        .connect_timeout(options.limits.connect / 2)
+        .connect_timeout(options.limits.connect)
         .keepalives_idle(Duration::from_secs(15))
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(3)
