@@ -85,7 +85,8 @@ soak: tools build
 	cargo build --locked --release --bin avain
 	AVAIN_BINARY=$(CURDIR)/target/release/avain $(VENV) tests/interop/rotation.py
 	$(VENV) tests/nginx/test_cases.py --cases 100000
-	for nginx in target/nginx-*/sbin/nginx; do [ ! -x $$nginx ] || NGINX_BINARY=$(CURDIR)/$$nginx $(VENV) tests/nginx/test_gateway.py || exit 1; done
+	for nginx in target/nginx-*/sbin/nginx; do [ ! -x $$nginx ] || for what in gateway cases doctor; do \
+	    NGINX_BINARY=$(CURDIR)/$$nginx $(VENV) tests/nginx/test_$$what.py || exit 1; done; done
 
 clean: stop
 	cargo clean
