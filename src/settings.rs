@@ -468,7 +468,7 @@ group! {
         /// Name of the cookie with what forms and `X-CSRFToken` send back.
         csrf_cookie: String = "csrftoken";
         /// Sessions that Django keeps in `django_session` count too, where `account.django_secret_keys` is
-        /// set.
+        /// set. With a Django older than 3.1 `lifetime` must be its `SESSION_COOKIE_AGE`.
         django: bool = "on";
         /// Superusers may act as somebody who is less powerful, to see what they see. Tokens that are made
         /// meanwhile say who acted (`act`), and everything is recorded.

@@ -106,7 +106,16 @@ ORDER BY f.id;
 SELECT revoked_before_ms FROM account_revocations WHERE account_id = $1;
 
 -- name: revoke_before
--- Never earlier than before: what was signed out stays so, whatever the clocks of two instances make of it.
-INSERT INTO account_revocations (account_id, revoked_before_ms) VALUES ($1, $2)
-ON CONFLICT (account_id) DO UPDATE SET revoked_before_ms = excluded.revoked_before_ms
-WHERE excluded.revoked_before_ms > account_revocations.revoked_before_ms;
+-- Never earlier than before: what was signed out stays so, whatever the clocks of two instances make of it. Sessions of
+-- Django's end up to $3, but for the one of digest $4.
+INSERT INTO account_revocations (account_id, revoked_before_ms, django_before_ms, django_kept) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account_id) DO UPDATE SET
+    revoked_before_ms = CASE WHEN excluded.revoked_before_ms > account_revocations.revoked_before_ms
+        THEN excluded.revoked_before_ms ELSE account_revocations.revoked_before_ms END,
+    django_before_ms = CASE WHEN account_revocations.django_before_ms > excluded.django_before_ms
+        THEN account_revocations.django_before_ms ELSE excluded.django_before_ms END,
+    django_kept = excluded.django_kept;
+
+-- name: djangos_ended
+SELECT django_before_ms, django_kept FROM account_revocations
+WHERE account_id = $1 AND django_before_ms IS NOT NULL;

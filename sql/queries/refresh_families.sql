@@ -42,6 +42,14 @@ FROM refresh_families f JOIN auth_user u ON u.id = f.account_id
 WHERE f.django_session = $1 AND f.layout = $2 AND f.state = 'active' AND f.rotated_at IS NULL
 ORDER BY f.current_expires_at DESC, f.id DESC LIMIT 1;
 
+-- name: django_session_of
+SELECT django_session FROM refresh_families WHERE id = $1;
+
+-- name: end_of_django_session
+UPDATE refresh_families SET state = 'ended', ended_at = $2, end_reason = $3
+WHERE django_session = $1 AND state = 'active'
+RETURNING account_id;
+
 -- name: end_beyond
 -- Of those that began in this session, of ours or of Django's, all but the $4 that were used last. Nothing outlives them
 -- but access tokens, so they need not be kept until their own tokens would have expired.

@@ -44,11 +44,11 @@ WHERE state = 'active' AND id IN (
 RETURNING account_id;
 
 -- name: end_other_families
--- All active ones of the account but those of the session.
+-- All active ones of the account but those of the session, of ours or of Django's.
 UPDATE refresh_families SET state = 'ended', ended_at = $3, end_reason = $4
 WHERE account_id = $1 AND state = 'active' AND NOT EXISTS (
     SELECT 1 FROM session_families f WHERE f.family_id = refresh_families.id AND f.session_digest = $2
-)
+) AND (django_session IS NULL OR django_session <> $2)
 RETURNING id;
 
 -- name: end

@@ -197,10 +197,11 @@ impl Plan {
         let sessions = &self.settings.sessions;
         let secret_keys = self.settings.account.django_secret_keys.0.clone();
         let honours = sessions.django && !secret_keys.is_empty();
+        let lifetime = sessions.lifetime;
         SessionRules {
-            lifetime: sessions.lifetime,
+            lifetime,
             idle: (!sessions.idle.is_zero()).then_some(sessions.idle),
-            django: honours.then_some(DjangoSessions { secret_keys }),
+            django: honours.then_some(DjangoSessions { secret_keys, lifetime }),
             csrf: master.digest_key("forms of browser sessions"),
             acting: sessions.acting.then(|| ActingRules {
                 staff: sessions.acting_staff.0.clone(),

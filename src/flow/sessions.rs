@@ -190,9 +190,8 @@ async fn find_djangos(
         return Ok(None);
     };
     let digest = django_session::digest_of(key);
-    // Django does not tell when a session began; it cannot have been longer ago than this.
-    let begun_at = row.ends_at.minus(context.sessions.lifetime);
-    let verified = djangos.verify(&claimed, account, digest, begun_at, row.ends_at);
+    let ended = accounts::djangos_ended(&context.store, account.id).await?;
+    let verified = djangos.verify(&claimed, account, digest, row.ends_at, ended.as_ref());
     Ok(verified.map(LiveSession::of_django))
 }
 
@@ -211,16 +210,19 @@ pub async fn end(context: &Context, caller: &Caller, session: &LiveSession) -> R
     end_of(context, caller, session.account(), session.digest()).await.map(drop)
 }
 
-/// Signs out of a session of Django's, by its key.
+/// Signs out of a session of Django's, by its key: ends it, and the refresh families that began in it.
 pub async fn end_djangos(
     context: &Context,
     caller: &Caller,
     session: &LiveSession,
     presented: &str,
 ) -> Result<(), Error> {
-    sessions::end_djangos(&context.store, presented).await?;
-    let event = audit::event(Event::SignOut, caller, context.now()).about(session.account());
-    Ok(event.record_alone(&context.store).await?)
+    let now = context.now();
+    let mut tx = context.store.begin("end session of Django's").await?;
+    sessions::end_djangos_in(&mut tx, presented).await?;
+    refresh_families::end_of_django_session_in(&mut tx, session.digest(), now).await?;
+    audit::event(Event::SignOut, caller, now).about(session.account()).record(&mut tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// The sessions that the account has open, the last used first.
@@ -270,10 +272,13 @@ pub async fn end_others(
 ) -> Result<(), Error> {
     let (account, digest, now) = (session.account(), session.digest(), context.now());
     let mut tx = context.store.begin("end other sessions").await?;
-    // When a session of Django's began is not known.
-    if !session.is_djangos() {
-        accounts::revoke_before_in(&mut tx, account.id, session.begun_at()).await?;
-    }
+    // When a session of Django's began is not known: it goes on as the one that it is.
+    let (before, but) = if session.is_djangos() {
+        (Timestamp::from_millis(0), Some(digest))
+    } else {
+        (session.begun_at(), None)
+    };
+    accounts::revoke_before_in(&mut tx, account.id, before, but, now).await?;
     sessions::end_others_in(&mut tx, account.id, digest, EndReason::SignOut, now).await?;
     audit::event(Event::SignOutEverywhere, caller, now).about(account).record(&mut tx).await?;
     Ok(tx.commit().await?)
@@ -301,8 +306,14 @@ pub async fn tokens(
     let begun_at = sign_in::family_begin(context, account.id, now).await?;
     let mut tx = context.store.begin("begin refresh family of session").await?;
     // It was alive when it was found: what has ended it since is committed, or waits for this.
-    let holds = accounts::hold_in(&mut tx, account).await?
-        && (session.is_djangos() || sessions::hold_in(&mut tx, digest).await?);
+    let holds = if session.is_djangos() {
+        accounts::hold_in(&mut tx, account).await?
+            && !accounts::djangos_ended_in(&mut tx, account.id)
+                .await?
+                .is_some_and(|ended| ended.includes(digest, session.begun_at(), account))
+    } else {
+        accounts::hold_in(&mut tx, account).await? && sessions::hold_in(&mut tx, digest).await?
+    };
     if !holds {
         return Err(Refusal::Denied(Denial::NoCredentials).into());
     }

@@ -4,10 +4,12 @@ use crate::account::account::{Account, AccountId};
 use crate::account::password::StoredPassword;
 use crate::account::principal::Principal;
 use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
 use crate::store::changes::{self, Change};
 use crate::store::refresh_families::EndReason;
 use crate::store::{Row, Store, StoreError, Tx, sessions};
 use crate::token::claims::FamilyId;
+use crate::token::django_session::Ended;
 use crate::token::session::password_state;
 use crate::token::standing::Standing;
 
@@ -354,13 +356,49 @@ pub async fn revoke_all_in(
 }
 
 /// Part of a transaction: ends what was begun before a moment, known to us or not, but for what is kept of it
-/// as active. Nobody hears of it by this alone.
+/// as active; and the sessions of Django's that began up to now, but for the one of this digest. Nobody hears of
+/// it by this alone.
+///
+/// It holds the account: what is about to begin something of it goes first, and is ended, or comes after, and sees
+/// the moment.
 pub async fn revoke_before_in(
     tx: &mut Tx,
     id: AccountId,
     before: Timestamp,
+    but: Option<&Digest>,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
-    end_before(tx, id, before.millis()).await
+    lock_in(tx, id).await?;
+    let params = [
+        id.get().into(),
+        before.millis().into(),
+        just_after(now).millis().into(),
+        but.copied().into(),
+    ];
+    tx.run("accounts.revoke_before", &params).await.map(drop)
+}
+
+/// That all sessions of Django's that an account had were ended, if they were.
+pub async fn djangos_ended(store: &Store, id: AccountId) -> Result<Option<Ended>, StoreError> {
+    ended(&store.read("accounts.djangos_ended", &[id.get().into()]).await?)
+}
+
+/// Part of a transaction: as [`djangos_ended`].
+pub async fn djangos_ended_in(tx: &mut Tx, id: AccountId) -> Result<Option<Ended>, StoreError> {
+    ended(&tx.run("accounts.djangos_ended", &[id.get().into()]).await?)
+}
+
+fn ended(rows: &[Row]) -> Result<Option<Ended>, StoreError> {
+    let ended = |row: &Row| {
+        let before = Timestamp::from_millis(row.int("django_before_ms")?);
+        Ok(Ended { before, but: row.opt_digest("django_kept")? })
+    };
+    rows.first().map(ended).transpose()
+}
+
+/// The next millisecond: what began within this one is ended too.
+fn just_after(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.millis() + 1)
 }
 
 /// How an account was found to stand.
@@ -439,20 +477,12 @@ async fn end_all(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    // One past this millisecond: what began within it is ended too.
-    end_before(tx, id, now.millis() + 1).await?;
+    revoke_before_in(tx, id, just_after(now), None, now).await?;
     // Sessions first: a family that begins in one is there when families are ended, or never begins.
     sessions::end_of_account_in(tx, id, now).await?;
     let params = [id.get().into(), now.seconds().into(), reason.as_str().into()];
     tx.run("refresh_families.end_of_account", &params).await?;
     changes::note(tx, Change::Account(id.get()), now).await
-}
-
-/// Part of a transaction: notes the moment, in milliseconds, holding the account: what is about to begin something
-/// of it goes first, and is ended, or comes after, and sees the moment.
-async fn end_before(tx: &mut Tx, id: AccountId, before: i64) -> Result<(), StoreError> {
-    lock_in(tx, id).await?;
-    tx.run("accounts.revoke_before", &[id.get().into(), before.into()]).await.map(drop)
 }
 
 fn one(rows: &[Row]) -> Result<Option<Account>, StoreError> {

@@ -35,9 +35,9 @@ macro_rules! migrations {
 }
 
 /// PostgreSQL's migrations, in order (a test compares the list with the folder).
-pub const POSTGRES: &[Migration] = migrations!("postgres": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions" "0013_triggers" "0014_personal_keys" "0015_account_pages" "0016_preferences" "0017_deactivations" "0018_triggers_end_acting" "0019_family_passwords" "0020_allauth_addresses");
+pub const POSTGRES: &[Migration] = migrations!("postgres": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions" "0013_triggers" "0014_personal_keys" "0015_account_pages" "0016_preferences" "0017_deactivations" "0018_triggers_end_acting" "0019_family_passwords" "0020_allauth_addresses" "0021_django_sessions_end");
 /// SQLite's migrations, in order.
-pub const SQLITE: &[Migration] = migrations!("sqlite": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions" "0013_triggers" "0014_personal_keys" "0015_account_pages" "0016_preferences" "0017_deactivations" "0018_triggers_end_acting" "0019_family_passwords" "0020_allauth_addresses");
+pub const SQLITE: &[Migration] = migrations!("sqlite": "0001_accounts" "0002_tokens" "0003_outbox" "0004_attempts" "0005_links" "0006_key_schedule" "0007_attempts_of_accounts" "0008_audit" "0009_link" "0010_family_origin" "0011_clients" "0012_sessions" "0013_triggers" "0014_personal_keys" "0015_account_pages" "0016_preferences" "0017_deactivations" "0018_triggers_end_acting" "0019_family_passwords" "0020_allauth_addresses" "0021_django_sessions_end");
 
 /// What the service's role is granted by an administrative one.
 const GRANTS: &str = include_str!("../../sql/postgres/grants.sql");

@@ -200,6 +200,20 @@ pub async fn end_beyond_in(
     }
 }
 
+/// Part of a transaction: ends the families that began in a session of Django's.
+pub async fn end_of_django_session_in(
+    tx: &mut Tx,
+    session: &Digest,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let params = [(*session).into(), now.seconds().into(), EndReason::SignOut.as_str().into()];
+    let ended = tx.run("refresh_families.end_of_django_session", &params).await?;
+    match ended.first() {
+        Some(row) => changes::note(tx, Change::Account(row.int32("account_id")?), now).await,
+        None => Ok(()),
+    }
+}
+
 /// Part of a transaction: lets a family of which that is not known have begun with this password.
 pub async fn take_on_password_in(
     tx: &mut Tx,
@@ -366,7 +380,10 @@ pub async fn end_others_in(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    accounts::revoke_before_in(tx, account, kept.begun_at()).await?;
+    let params = [kept.as_bytes().as_slice().into()];
+    let rows = tx.run("refresh_families.django_session_of", &params).await?;
+    let place = rows.first().map(|row| row.opt_digest("django_session")).transpose()?.flatten();
+    accounts::revoke_before_in(tx, account, kept.begun_at(), place.as_ref(), now).await?;
     sessions::end_without_family_in(tx, account, kept, reason, now).await?;
     end_some(tx, "refresh_families.end_others_of_account", account, kept, reason, now).await?;
     changes::note(tx, Change::Account(account.get()), now).await

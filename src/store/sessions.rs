@@ -229,9 +229,9 @@ pub async fn find_djangos(
     rows.first().map(row).transpose()
 }
 
-/// Ends a session of Django's.
-pub async fn end_djangos(store: &Store, key: &str) -> Result<(), StoreError> {
-    store.write("sessions.end_djangos", &[key.into()]).await.map(drop)
+/// Part of a transaction: ends a session of Django's. Its refresh families are for the caller to end.
+pub async fn end_djangos_in(tx: &mut Tx, key: &str) -> Result<(), StoreError> {
+    tx.run("sessions.end_djangos", &[key.into()]).await.map(drop)
 }
 
 fn listed(row: &Row) -> Result<ListedSession, StoreError> {

@@ -6,7 +6,10 @@
 //! | from 3.1 | `<base64url of JSON>:<time>:<tag>`; with `.` before it the JSON is deflated | SHA-256, in base64url | SHA-256, or SHA-1 where that is configured |
 //!
 //! The hash is of the account's stored password: Django's sessions end with it, too
-//! (`django.contrib.auth.get_user`). When one ends otherwise is a column beside it.
+//! (`django.contrib.auth.get_user`). When one ends otherwise is a column beside it. When it began is written nowhere,
+//! but when the row was written last: the time that is signed, or the end, less the lifetime.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +35,8 @@ const LONGEST: usize = 64 << 10;
 pub struct DjangoSessions {
     /// `SECRET_KEY` and `SECRET_KEY_FALLBACKS`.
     pub secret_keys: Vec<Secret<String>>,
+    /// How long a session lives from when it is written (`SESSION_COOKIE_AGE`).
+    pub lifetime: Duration,
 }
 
 /// What a row says about who signed in: believed, but not held against the account yet.
@@ -39,6 +44,29 @@ pub struct DjangoSessions {
 pub struct Claimed {
     account: AccountId,
     password: String,
+    /// When it was signed, in seconds; from 3.1 on.
+    signed_at: Option<i64>,
+}
+
+/// That all sessions of Django's that an account had were ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Before this.
+    pub before: Timestamp,
+    /// The one that goes on, by the digest of its key.
+    pub but: Option<Digest>,
+}
+
+impl Ended {
+    /// Whether this session may be one of them. One that was written since may have begun before: Django writes a
+    /// session anew whenever something in it changes. But none has begun since where nobody has signed in since
+    /// (`django.contrib.auth.models.update_last_login`).
+    #[must_use]
+    pub fn includes(&self, row: &Digest, written_at: Timestamp, account: &Account) -> bool {
+        let may_have_begun_since = written_at >= self.before
+            && account.last_login.is_some_and(|signed_in_at| signed_in_at >= self.before);
+        self.but.as_ref() != Some(row) && !may_have_begun_since
+    }
 }
 
 /// Proof that a row of Django's is a session of this account as it stands now. Made only in this file.
@@ -46,6 +74,7 @@ pub struct Claimed {
 pub struct DjangoSession {
     account: Account,
     digest: Digest,
+    /// When it was written last: it began then, or before.
     begun_at: Timestamp,
     ends_at: Timestamp,
 }
@@ -74,14 +103,17 @@ impl DjangoSessions {
         if data.len() > LONGEST {
             return None;
         }
-        let json =
-            if data.contains(':') { self.signed_from_3_1(data) } else { self.signed_to_3_0(data) }?;
+        let (json, signed_at) = if data.contains(':') {
+            self.signed_from_3_1(data).map(|(json, signed_at)| (json, Some(signed_at)))
+        } else {
+            self.signed_to_3_0(data).map(|json| (json, None))
+        }?;
         let members: Members = serde_json::from_slice(&json).ok()?;
         let id = match members.account {
             Id::Text(text) => text.parse().ok()?,
             Id::Number(number) => number,
         };
-        Some(Claimed { account: AccountId::new(id), password: members.password })
+        Some(Claimed { account: AccountId::new(id), password: members.password, signed_at })
     }
 
     fn signed_to_3_0(&self, data: &str) -> Option<Vec<u8>> {
@@ -92,7 +124,7 @@ impl DjangoSessions {
             .then(|| json.to_vec())
     }
 
-    fn signed_from_3_1(&self, data: &str) -> Option<Vec<u8>> {
+    fn signed_from_3_1(&self, data: &str) -> Option<(Vec<u8>, i64)> {
         let (signed, tag) = data.rsplit_once(':')?;
         let fits = |key: &Secret<String>| {
             let right = SHA256.of(SALT_FROM_3_1, key, signed.as_bytes());
@@ -101,15 +133,16 @@ impl DjangoSessions {
         if !self.any(fits) {
             return None;
         }
-        // The time is not looked at: the row has a column for when it ends.
-        let (value, _time) = signed.rsplit_once(':')?;
-        match value.strip_prefix('.') {
+        // Whether it has ended is not told by the time: the row has a column for that.
+        let (value, time) = signed.rsplit_once(':')?;
+        let json = match value.strip_prefix('.') {
             Some(deflated) => {
                 let deflated = unbase64url_vec(deflated.as_bytes())?;
-                miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&deflated, LONGEST).ok()
+                miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&deflated, LONGEST).ok()?
             }
-            None => unbase64url_vec(value.as_bytes()),
-        }
+            None => unbase64url_vec(value.as_bytes())?,
+        };
+        Some((json, unbase62(time)?))
     }
 
     /// Whether one of the keys fits. Every key is tried, so that the time it takes tells nothing about
@@ -118,15 +151,16 @@ impl DjangoSessions {
         self.secret_keys.iter().fold(false, |any, key| any | fits(key))
     }
 
-    /// Holds what a row says against the account that it names. `row` is the digest of its key.
+    /// Holds what a row says against the account that it names, and against the moment at which all sessions of
+    /// that were ended. `row` is the digest of its key.
     #[must_use]
     pub fn verify(
         &self,
         claimed: &Claimed,
         account: Account,
         row: Digest,
-        begun_at: Timestamp,
         ends_at: Timestamp,
+        ended: Option<&Ended>,
     ) -> Option<DjangoSession> {
         let password = account.password.expose().as_bytes();
         let hash = match claimed.password.len() {
@@ -138,8 +172,10 @@ impl DjangoSessions {
             let right = hex(hash.of(SALT_OF_PASSWORD, key, password).as_ref());
             same_bytes(right.as_bytes(), claimed.password.as_bytes())
         });
-        (claimed.account == account.id && is_of_password && account.may_hold_tokens())
-            .then_some(DjangoSession { account, digest: row, begun_at, ends_at })
+        let written_at = claimed.written_at(ends_at, self.lifetime);
+        let goes_on = !ended.is_some_and(|ended| ended.includes(&row, written_at, &account));
+        (claimed.account == account.id && is_of_password && account.may_hold_tokens() && goes_on)
+            .then_some(DjangoSession { account, digest: row, begun_at: written_at, ends_at })
     }
 }
 
@@ -149,12 +185,38 @@ impl Claimed {
     pub const fn account(&self) -> AccountId {
         self.account
     }
+
+    /// When the row was written: to the second as it is signed, and further as its end says, which Django reckons
+    /// from the same moment; from before 3.1 by its end alone.
+    fn written_at(&self, ends_at: Timestamp, lifetime: Duration) -> Timestamp {
+        const SECOND: i64 = 1_000_000;
+        match self.signed_at {
+            Some(signed_at) => Timestamp::from_micros(
+                signed_at
+                    .saturating_mul(SECOND)
+                    .saturating_add(ends_at.micros().rem_euclid(SECOND)),
+            ),
+            None => ends_at.minus(lifetime),
+        }
+    }
 }
 
 impl DjangoSession {
     pub(super) fn into_parts(self) -> (Account, Digest, Timestamp, Timestamp) {
         (self.account, self.digest, self.begun_at, self.ends_at)
     }
+}
+
+/// A number as `django.core.signing.b62_encode` writes it.
+fn unbase62(text: &str) -> Option<i64> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'Z' => Some(byte - b'A' + 10),
+        b'a'..=b'z' => Some(byte - b'a' + 36),
+        _ => None,
+    };
+    text.bytes()
+        .try_fold(0_i64, |sum, byte| sum.checked_mul(62)?.checked_add(i64::from(digit(byte)?)))
 }
 
 /// What a row of Django's is known by: the digest of its key.
@@ -195,15 +257,45 @@ mod tests {
                     date_joined: Timestamp::from_seconds(0),
                     last_login: None,
                 };
-                (DjangoSessions { secret_keys }, account, text(&recorded["session_data"]))
+                (under(secret_keys), account, text(&recorded["session_data"]))
             })
             .collect()
+    }
+
+    fn under(secret_keys: Vec<Secret<String>>) -> DjangoSessions {
+        DjangoSessions { secret_keys, lifetime: Duration::from_hours(1) }
     }
 
     fn verified(sessions: &DjangoSessions, account: &Account, data: &str) -> bool {
         let at = Timestamp::from_seconds(0);
         let Some(claimed) = sessions.read(data) else { return false };
-        sessions.verify(&claimed, account.clone(), digest_of("x"), at, at).is_some()
+        sessions.verify(&claimed, account.clone(), digest_of("x"), at, None).is_some()
+    }
+
+    /// When it was written, whose it is and which it is decide whether it ended with all others.
+    #[test]
+    fn what_was_ended_is_refused() {
+        const WRITTEN: Timestamp = Timestamp::from_millis(1_790_000_000_500);
+        let (later, own) = (WRITTEN.plus(Duration::from_millis(1)), digest_of("x"));
+        for (sessions, mut account, data) in recorded() {
+            let claimed = sessions.read(&data).expect("it is signed");
+            assert!(matches!(claimed.signed_at, None | Some(1_790_000_000)));
+            let ends_at = WRITTEN.plus(sessions.lifetime);
+            assert_eq!(claimed.written_at(ends_at, sessions.lifetime), WRITTEN);
+            account.last_login = Some(later);
+            let lives = |account: &Account, before, but| {
+                let ended = Some(&Ended { before, but });
+                sessions.verify(&claimed, account.clone(), own, ends_at, ended).is_some()
+            };
+            assert!(lives(&account, WRITTEN, None));
+            assert!(!lives(&account, later, None), "it was written before");
+            assert!(lives(&account, later, Some(own)), "the one that was kept");
+            assert!(!lives(&account, later, Some(digest_of("y"))));
+            for last_login in [None, Some(WRITTEN.minus(Duration::from_millis(1)))] {
+                account.last_login = last_login;
+                assert!(!lives(&account, WRITTEN, None), "nobody has signed in since");
+            }
+        }
     }
 
     #[test]
@@ -217,9 +309,9 @@ mod tests {
     #[test]
     fn nothing_else_is() {
         for (sessions, account, data) in recorded() {
-            let strangers = DjangoSessions { secret_keys: vec!["another key".into()] };
+            let strangers = under(vec!["another key".into()]);
             assert!(!verified(&strangers, &account, &data));
-            assert!(!verified(&DjangoSessions { secret_keys: vec![] }, &account, &data));
+            assert!(!verified(&under(vec![]), &account, &data));
             let mut other = account.clone();
             other.id = AccountId::new(99);
             assert!(!verified(&sessions, &other, &data), "somebody else's");
@@ -250,7 +342,7 @@ mod tests {
         let signed = format!(".{}:1xUykC", base64url(&bomb));
         let tag = SHA256.of(SALT_FROM_3_1, &key, signed.as_bytes());
         let data = format!("{signed}:{}", base64url(tag.as_ref()));
-        let sessions = DjangoSessions { secret_keys: vec![key] };
+        let sessions = under(vec![key]);
         assert_eq!(sessions.signed_from_3_1(&data), None);
     }
 }

@@ -2,6 +2,7 @@ mod account;
 mod acting;
 mod activity;
 mod addresses;
+mod django_sessions;
 mod keys;
 mod links;
 mod sessions;

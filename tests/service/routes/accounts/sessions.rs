@@ -25,7 +25,6 @@ on_both_engines! {
     cookies_are_secure_behind_https
     sign_in_leads_on_only_within_the_site
     sessions_go_idle_and_end
-    django_s_sessions_count
     staff_enter_by_a_door_of_their_own
     guessing_is_told_when_to_try_again
     who_signs_in_with_an_address_is_told_of_addresses
@@ -367,56 +366,6 @@ async fn sessions_go_idle_and_end(engine: Engine) {
     browser.sign_in("aino").await;
     service.pass(11 * 60);
     assert_eq!(browser.get("/accounts/").await.status, 302, "it was idle");
-}
-
-async fn django_s_sessions_count(engine: Engine) {
-    let recorded = include_str!("../../../data/django_sessions.json");
-    let recorded: serde_json::Value = serde_json::from_str(recorded).expect("our own file");
-    let recorded = &recorded["sessions"][0];
-    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
-    let key = text(&recorded["secret_keys"][0]);
-    let secrets = format!("another key of Django's that is no longer used\n{key}");
-    let settings = [("account.django_secret_keys", secrets.as_str())];
-    let service = TestService::with(engine, &settings).await;
-    // The recording is of the account with the id 4.
-    for name in ["one", "two", "three", "matti"] {
-        service.account(name).await;
-    }
-    let store = service.store();
-    let params = [4.into(), text(&recorded["password"]).into()];
-    store.write("accounts.set_password", &params).await.expect("is written");
-    let django = service.database.open_as_django(
-        "-- name: put\nINSERT INTO django_session (session_key, session_data, expire_date) VALUES ($1, $2, $3);",
-    );
-    let put = async |key: &str, data: &str, ends_in: u64| {
-        let ends_at = service.now().plus(std::time::Duration::from_secs(ends_in));
-        let params = [key.into(), data.into(), ends_at.into()];
-        django.write("django.put", &params).await.expect("is written");
-    };
-    let data = text(&recorded["session_data"]);
-    put("0123456789abcdefghijklmnopqrstuv", &data, 3600).await;
-    put("forgedforgedforgedforgedforgedfo", &data.replace("Njg3", "Njg4"), 3600).await;
-    let mut browser = Browser::new(&service);
-    let with = |browser: &mut Browser<'_>, key: &str| {
-        browser.cookies.insert("sessionid".to_owned(), key.to_owned());
-    };
-    for unknown in ["forgedforgedforgedforgedforgedfo", "x", "../../etc/passwd", "''--"] {
-        with(&mut browser, unknown);
-        assert_eq!(browser.get("/auth/token/").await.status, 401, "{unknown}");
-    }
-    with(&mut browser, "0123456789abcdefghijklmnopqrstuv");
-    let answer = browser.get("/auth/token/").await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(claims(answer.json()["access"].as_str().expect("a token"))["user_id"], "4");
-    assert_eq!(given(&mut browser).await.refresh, Pair::of(&answer).refresh, "tabs share it");
-    assert!(browser.get("/accounts/").await.text().contains("matti"));
-    browser.send("/accounts/logout/", &[]).await;
-    with(&mut browser, "0123456789abcdefghijklmnopqrstuv");
-    assert_eq!(browser.get("/auth/token/").await.status, 401, "it is signed out in Django, too");
-    put("0123456789abcdefghijklmnopqrstuv", &data, 10).await;
-    with(&mut browser, "0123456789abcdefghijklmnopqrstuv");
-    service.pass(10);
-    assert_eq!(browser.get("/auth/token/").await.status, 401, "it has ended");
 }
 
 async fn staff_enter_by_a_door_of_their_own(engine: Engine) {
