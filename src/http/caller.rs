@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::flow::Caller;
 use crate::gate::decide::ClientAddress;
+use crate::http::question::Protocol;
 use crate::http::{Peer, Service};
 
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -47,11 +49,21 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
     Some(plain.collect::<String>()).filter(|told| !told.is_empty())
 }
 
-/// The client's address, as a trusted peer tells it in `X-Real-IP`. What anybody else says there, and
-/// `X-Forwarded-For`, is not looked at.
+/// The client's address, as a trusted peer tells it: in `X-Real-IP`, or behind Traefik, which leaves that to
+/// a load balancer before it, in `X-Forwarded-For`. The other header, and what anybody else says, is not
+/// looked at.
 #[must_use]
 pub fn address(service: &Service, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
-    address_told(service, headers.get(&REAL_IP).map(http::HeaderValue::as_bytes), peer).get()
+    match service.protocol {
+        Protocol::AuthRequest => {
+            let told = headers.get(&REAL_IP).map(HeaderValue::as_bytes);
+            address_told(service, told, peer).get()
+        }
+        Protocol::ForwardAuth => {
+            let told = headers.get_all(&FORWARDED_FOR).iter().next_back();
+            address_forwarded(service, told.map(HeaderValue::as_bytes), peer)
+        }
+    }
 }
 
 /// The client's address, where `told` is what stands in `X-Real-IP`.

@@ -135,7 +135,11 @@ impl<'h> Sent<'h> {
             "x-forwarded-method" => &mut self.method,
             "x-forwarded-uri" => &mut self.uri,
             "x-forwarded-host" => &mut self.original_host,
-            "x-forwarded-for" => &mut self.address,
+            "x-forwarded-for" => {
+                // Of several lines the last: what stands before it the client may have written.
+                self.address = None;
+                &mut self.address
+            }
             _ => return self.in_any(name),
         })
     }

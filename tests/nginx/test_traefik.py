@@ -32,7 +32,8 @@ ROUTING = SHIPPED / "avain.yml"
 class TraefikCase(GatewayCase):
     settings = {**GatewayCase.settings, "gate.protocol": "forward_auth"}
     options = {"tls": True}
-    edits = {}
+    edits = {}              # of avain.yml
+    listening_edits = {}    # of traefik.yml
 
     @classmethod
     def start(cls, **more):
@@ -50,7 +51,8 @@ class TraefikCase(GatewayCase):
             "api.example.org": "127.0.0.1", "http://127.0.0.1:8000": cls.stack.avain_url, "http://127.0.0.1:8002": cls.stack.backend_url,
             "/etc/traefik/tls/fullchain.pem": str(cls.stack.certificate), "/etc/traefik/tls/privkey.pem": str(cls.stack.key), **cls.edits})
         listening = cls.edited(place, "traefik.yml", {
-            '":443"': f'"127.0.0.1:{cls.port}"', '":80"': f'"127.0.0.1:{cls.plain_port}"', "/etc/traefik/avain.yml": str(routing)})
+            '":443"': f'"127.0.0.1:{cls.port}"', '":80"': f'"127.0.0.1:{cls.plain_port}"', "/etc/traefik/avain.yml": str(routing),
+            **cls.listening_edits})
         process = Process("traefik", [traefik, f"--configFile={listening}"], Path(cls.directory) / "traefik.log", env={"HOME": str(place)})
         cls.addClassCleanup(process.stop)
         process.wait_ready(lambda: is_open(cls.port))
@@ -288,6 +290,26 @@ class BelievedProxy(TraefikCase):
         self.assertEqual(self.send("GET", HOBBIES, [("Authorization", "Token " + self.key)]).status, 200)
 
 
+class BehindALoadBalancer(TraefikCase):
+    """The client is whom the load balancer heard, to the gate and to avain's own endpoints; we are the load balancer."""
+
+    edits = {"trustForwardHeader: false": "trustForwardHeader: true"}
+    listening_edits = {"# forwardedHeaders: {trustedIPs: [10.0.0.0/8]}": "forwardedHeaders: {trustedIPs: [127.0.0.1/32]}"}
+
+    def test_clients_are_told_apart(self):
+        heard, kind = ("X-Forwarded-For", "203.0.113.9, 192.0.2.7"), ("Content-Type", "application/json")
+        body = json.dumps({"name": "office", "networks": "192.0.2.0/24"}).encode()
+        made = self.send("POST", "/auth/keys", [("Authorization", "Bearer " + self.access), kind], body)
+        self.assertEqual(made.status, 201, made.body)
+        key = ("Authorization", "Token " + made.json()["key"])
+        self.assertEqual(self.send("GET", HOBBIES, [key, heard]).status, 200)
+        self.assertEqual(self.send("GET", HOBBIES, [key]).status, 403)
+        self.send("POST", "/auth/token/", [kind, heard], b'{"username":"mia","password":"wrong"}')
+        told = self.stack.cli("audit", "--json")
+        self.assertIn('"192.0.2.7"', told)
+        self.assertNotIn("203.0.113.9", told)
+
+
 class GateForEverybody(TraefikCase):
     """The doctor knows the gate by what it says in this protocol, too."""
 
@@ -299,4 +321,4 @@ class GateForEverybody(TraefikCase):
 
 
 if __name__ == "__main__":
-    run(Traefik, Outage, BelievedProxy, GateForEverybody)
+    run(Traefik, Outage, BelievedProxy, BehindALoadBalancer, GateForEverybody)

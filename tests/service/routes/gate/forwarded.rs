@@ -185,10 +185,12 @@ fn clients_are_counted_by_what_trusted_proxies_heard() {
         let mut miss = async |forwarded: &str| {
             number += 1;
             let request = Request::new("GET", "/gate")
-                .header("X-Forwarded-For", forwarded)
                 .header("X-Forwarded-Method", "GET")
                 .header("X-Forwarded-Uri", PATH)
                 .header("Authorization", format!("Token {number:040}"));
+            let lines = forwarded.split('\n');
+            let request =
+                lines.fold(request, |request, line| request.header("X-Forwarded-For", line));
             service.ask(&request).await.status
         };
         for (forwarded, status) in [
@@ -196,6 +198,7 @@ fn clients_are_counted_by_what_trusted_proxies_heard() {
             ("198.51.100.1, 192.0.2.1", 401),
             ("198.51.100.2, 192.0.2.1, 10.0.0.9", 429),
             ("192.0.2.1", 429),
+            ("198.51.100.3\n192.0.2.1", 429),
             ("192.0.2.2, 10.0.0.9", 401),
             ("nonsense, 192.0.2.2", 401),
             ("192.0.2.2, nonsense", 401),
