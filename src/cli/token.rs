@@ -141,6 +141,7 @@ pub(super) async fn token(settings: Settings, command: TokenCommand) -> Result<E
     let tools = Tools::open(settings).await?;
     let store = &tools.store;
     let cabinet = Cabinet {
+        owner: None,
         store,
         random: tools.random.as_ref(),
         rules: tools.plan.key_rules(),

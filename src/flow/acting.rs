@@ -79,6 +79,12 @@ pub async fn begin(
     let now = context.now();
     let ends_at = now.plus(rules.lifetime).min(session.ends_at());
     let mut tx = context.store.begin("begin to act").await?;
+    // As both stand now: a right that was taken away meanwhile begins nothing.
+    let held = accounts::hold_both_in(&mut tx, actor, account.id).await?;
+    let Some((_, account)) = held.filter(|(actor, account)| may_act(context, actor, account))
+    else {
+        return Ok(Err(NotActing::Refused));
+    };
     if !stored::hold_in(&mut tx, session.digest()).await? {
         return Ok(Err(NotActing::Refused));
     }

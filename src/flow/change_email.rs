@@ -7,7 +7,7 @@ use crate::base::clock::Timestamp;
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, GoodLink, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
-use crate::flow::{Caller, Context, Error, activate, emails};
+use crate::flow::{Caller, Context, Error, activate, emails, profile};
 use crate::mail::message::Message;
 use crate::store::deactivations::{self, Cause};
 use crate::store::{StoreError, Tx, accounts};
@@ -111,10 +111,12 @@ pub async fn change(
     let now = context.now();
     let mut account = account.clone();
     let mut tx = context.store.begin("change address").await?;
-    if let Some(link) = link
-        && !link.use_up(context, &mut tx, now).await?
-    {
-        return Ok(Err(NotMoved::BadToken));
+    match link {
+        Some(link) if !link.use_up(context, &mut tx, now).await? => {
+            return Ok(Err(NotMoved::BadToken));
+        }
+        Some(_) => {}
+        None => profile::hold_own_in(&mut tx, &account).await?,
     }
     if let Err(why) = change_in(context, caller, &mut tx, &mut account, Some(new), how, now).await?
     {

@@ -5,7 +5,7 @@ use crate::account::username::Username;
 use crate::base::secret::Secret;
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, Presented};
-use crate::flow::{Caller, Context, Error, acting, change_password};
+use crate::flow::{Caller, Context, Error, acting, change_password, profile};
 use crate::mail::message::Message;
 use crate::store::{StoreError, accounts};
 use crate::token::link::Purpose;
@@ -74,10 +74,12 @@ pub async fn rename(
     }
     let now = context.now();
     let mut tx = context.store.begin("change username").await?;
-    if let Some(link) = link
-        && !link.use_up(context, &mut tx, now).await?
-    {
-        return Ok(Err(NotRenamed::BadToken));
+    match link {
+        Some(link) if !link.use_up(context, &mut tx, now).await? => {
+            return Ok(Err(NotRenamed::BadToken));
+        }
+        Some(_) => {}
+        None => profile::hold_own_in(&mut tx, account).await?,
     }
     match accounts::set_username_in(&mut tx, account.id, new.as_str(), now).await {
         Ok(()) => {}

@@ -8,7 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::flow::audit::{self, Event};
 use crate::flow::links::{self, LinkKind, Presented};
 use crate::flow::quota::{self, Quota};
-use crate::flow::{Caller, Context, Error};
+use crate::flow::{Caller, Context, Error, profile};
 use crate::mail::message::Message;
 use crate::store::accounts;
 use crate::store::email_addresses::{self, StoredAddress};
@@ -363,6 +363,7 @@ pub async fn make_primary(
     let Ok(address) = EmailAddress::parse(&found.address) else { return Ok(Err(NotDone::Unknown)) };
     let now = context.now();
     let mut tx = context.store.begin("change primary address").await?;
+    profile::hold_own_in(&mut tx, account).await?;
     if is_of_another_in(context, &mut tx, &address, Some(account.id)).await? {
         return Ok(Err(NotDone::Taken));
     }

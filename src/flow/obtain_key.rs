@@ -4,7 +4,7 @@ use crate::account::account::{Account, AccountId};
 use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::flow::audit::{self, Event};
-use crate::flow::{Caller, Context, Credentials, Error, Fault, Refusal, sign_in};
+use crate::flow::{Caller, Context, Credentials, Error, Fault, Refusal, profile, sign_in};
 use crate::store::{Store, Tx, accounts, api_keys};
 use crate::token::opaque::ClassicKey;
 
@@ -71,16 +71,16 @@ async fn key_in(
     found.ok_or(Error::Fault(Fault::Broken("an API key vanished while it was made")))
 }
 
-/// Makes the classic key of `account`. `None` where it has one already, which is not told.
+/// Makes the classic key of one's own account. `None` where it has one already, which is not told.
 pub async fn make(
-    store: &Store,
+    context: &Context,
     caller: &Caller,
-    account: AccountId,
-    random: &dyn Random,
-    now: Timestamp,
+    account: &Account,
 ) -> Result<Option<ClassicKey>, Error> {
-    let mut tx = store.begin("create API key").await?;
-    let key = make_in(&mut tx, caller, account, random, now).await?;
+    let mut tx = context.store.begin("create API key").await?;
+    profile::hold_own_in(&mut tx, account).await?;
+    let (random, now) = (context.random.as_ref(), context.now());
+    let key = make_in(&mut tx, caller, account.id, random, now).await?;
     tx.commit().await?;
     Ok(key)
 }

@@ -9,7 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::base::random::Random;
 use crate::flow::audit::{self, Event};
 use crate::flow::authenticate::owner_of_key;
-use crate::flow::{Caller, Context, Error};
+use crate::flow::{Caller, Context, Error, profile};
 pub use crate::store::personal_keys::StoredKey;
 use crate::store::personal_keys::{self, KeyInForce, NewKey};
 use crate::store::{Store, StoreError, Tx, accounts, api_keys};
@@ -49,6 +49,8 @@ pub struct Cabinet<'a> {
     pub now: Timestamp,
     /// Who does it.
     pub caller: &'a Caller,
+    /// The owner of the keys, as they were judged; `None` for an operator.
+    pub owner: Option<&'a Account>,
 }
 
 /// What somebody wishes for.
@@ -111,7 +113,14 @@ impl Context {
             rules: self.key_rules,
             now: self.now(),
             caller,
+            owner: None,
         }
+    }
+
+    /// As [`Self::cabinet`], for one's own keys.
+    #[must_use]
+    pub fn own_cabinet<'a>(&'a self, caller: &'a Caller, owner: &'a Account) -> Cabinet<'a> {
+        Cabinet { owner: Some(owner), ..self.cabinet(caller) }
     }
 }
 
@@ -128,6 +137,7 @@ impl Cabinet<'_> {
             Err(why) => return Ok(Err(why)),
         };
         let mut tx = self.store.begin("make API key").await?;
+        self.hold_in(&mut tx, account).await?;
         let key = match self.make_in(&mut tx, account, &wish).await? {
             Ok(key) => key,
             Err(why) => return Ok(Err(why)),
@@ -150,6 +160,7 @@ impl Cabinet<'_> {
             Err(why) => return Ok(Err(why)),
         };
         let mut tx = self.store.begin("upgrade API key").await?;
+        self.hold_in(&mut tx, account).await?;
         if !api_keys::delete_of_account_in(&mut tx, account, self.now).await? {
             return Ok(Err(NotDone::NoClassicKey));
         }
@@ -193,7 +204,7 @@ impl Cabinet<'_> {
         }
         let ends_at = self.now.plus(overlap);
         let mut tx = self.store.begin("rotate API key").await?;
-        accounts::lock_in(&mut tx, account).await?;
+        self.hold_in(&mut tx, account).await?;
         let key = PersonalKey::generate(self.random);
         let successor = self.keep(&mut tx, account, &wish, &key).await?;
         let replaced =
@@ -220,6 +231,7 @@ impl Cabinet<'_> {
     ) -> Result<Result<StoredKey, NotDone>, Error> {
         let Some(name) = judged_name(&wish.name) else { return Ok(Err(NotDone::Name)) };
         let mut tx = self.store.begin("change API key").await?;
+        self.hold_in(&mut tx, account).await?;
         if !personal_keys::edit(&mut tx, account, id, name, &wish.terms, self.now).await? {
             return Ok(Err(NotDone::NoSuchKey));
         }
@@ -331,13 +343,22 @@ impl Cabinet<'_> {
         Ok(Wish { name: name.to_owned(), terms })
     }
 
+    /// Part of a transaction: holds the account, so that its keys are counted one after the other, and what takes
+    /// back all of them misses none. Refuses an owner who is no longer signed in as they were judged.
+    async fn hold_in(&self, tx: &mut Tx, account: AccountId) -> Result<(), Error> {
+        match self.owner {
+            Some(owner) => profile::hold_own_in(tx, owner).await,
+            None => Ok(accounts::lock_in(tx, account).await.map(drop)?),
+        }
+    }
+
+    /// Part of a transaction that holds the account.
     async fn make_in(
         &self,
         tx: &mut Tx,
         account: AccountId,
         wish: &Wish,
     ) -> Result<Result<PersonalKey, NotDone>, Error> {
-        accounts::lock_in(tx, account).await?;
         let live = personal_keys::count_live(tx, account, self.now).await?;
         if live >= i64::from(self.rules.most) {
             return Ok(Err(NotDone::TooMany(self.rules.most)));

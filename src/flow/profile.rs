@@ -118,6 +118,16 @@ async fn hold_in(
     Ok(allowed.map(|(_, held)| held))
 }
 
+/// Part of a transaction: holds one's own account. Refuses who is no longer signed in as they were judged: the
+/// password is another one, or the account is off.
+pub(super) async fn hold_own_in(tx: &mut Tx, account: &Account) -> Result<(), Error> {
+    if accounts::hold_in(tx, account).await? {
+        Ok(())
+    } else {
+        Err(refusal(account, account).into())
+    }
+}
+
 /// What somebody is told who may not change an account any more: of their own, that they are not signed in.
 fn refusal(actor: &Account, account: &Account) -> Refusal {
     let is_own = actor.id == account.id;

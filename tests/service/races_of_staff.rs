@@ -4,18 +4,21 @@
 use avain::account::account::Account;
 use avain::account::email::EmailAddress;
 use avain::base::secret::Secret;
-use avain::flow::change_email::EmailChange;
+use avain::flow::change_email::{self, EmailChange};
 use avain::flow::clients::{ClientDraft, ClientError};
 use avain::flow::profile::{self, Changes};
 use avain::flow::steward::{Newcomer, NotDone, Particulars, Steward};
-use avain::flow::{Caller, Error, Refusal, administer, families, personal_keys, sessions};
+use avain::flow::{
+    Caller, Error, Refusal, acting, administer, change_username, families, obtain_key,
+    personal_keys, sessions,
+};
 use avain::store::{accounts, api_keys};
 use avain::token::client::{ClientId, ClientScopes, Grant};
 use avain::token::credential::Denial;
 use avain::token::terms::Terms;
 
 use crate::browser::Browser;
-use crate::harness::{Engine, PASSWORD, TestService};
+use crate::harness::{Engine, PASSWORD, START, TestService};
 
 on_both_engines! {
     who_is_of_staff_no_more_changes_nothing
@@ -23,6 +26,7 @@ on_both_engines! {
     of_two_who_demote_each_other_one_is_left
     staff_of_djosers_endpoints_is_judged_alike
     who_has_lost_the_password_changes_nothing_of_their_own
+    who_may_act_no_more_does_not_begin_to
 }
 
 async fn named(service: &TestService, name: &str) -> Account {
@@ -258,10 +262,43 @@ async fn who_has_lost_the_password_changes_nothing_of_their_own(engine: Engine) 
     let how = EmailChange::AtOnce;
     let edited = profile::edit(context, &caller, &judged, &judged, changes, &how).await;
     assert!(refused(edited.map(drop)));
+    let new = EmailAddress::parse("moved@example.org").expect("an address");
+    let moved = change_email::change(context, &caller, &judged, &new, &how, None, false).await;
+    assert!(refused(moved.map(drop)));
+    let renamed = change_username::rename(context, &caller, &judged, "other", false, None).await;
+    assert!(refused(renamed.map(drop)));
+    let cabinet = context.own_cabinet(&caller, &judged);
+    let key = cabinet.list(judged.id).await.expect("it reads")[0].id;
+    let wish = || personal_keys::Wish { name: "thief's".to_owned(), terms: Terms::default() };
+    assert!(refused(cabinet.make(judged.id, wish(), None).await.map(drop)));
+    assert!(refused(cabinet.upgrade(judged.id, wish(), None).await.map(drop)));
+    assert!(refused(cabinet.rotate(judged.id, key, None, None).await.map(drop)));
+    assert!(refused(cabinet.edit(judged.id, key, wish()).await.map(drop)));
+    assert!(refused(obtain_key::make(context, &caller, &judged).await.map(drop)));
+    assert_eq!(cabinet.list(judged.id).await.expect("it reads").len(), 1);
+    assert!(api_keys::find_of_account(store, judged.id).await.expect("it reads").is_some());
     let kept = named(&service, "aino").await;
     assert_eq!((kept.email.as_str(), kept.is_active), ("aino@example.org", true));
+    assert_eq!(kept.username, "aino");
 
     let password = Secret::new("the-0wners-choice".to_owned());
     let deleted = profile::delete(context, &caller, &kept, &kept, password).await;
     assert!(deleted.expect("it is answered"));
+}
+
+async fn who_may_act_no_more_does_not_begin_to(engine: Engine) {
+    let settings = [("sessions.acting", "on")];
+    let service = TestService::on(people(engine).await.stop().await, &settings, START).await;
+    let (context, caller) = (&service.service.context, Caller::default());
+    let (root, aino) = (named(&service, "root").await, named(&service, "aino").await);
+    let mut browser = Browser::new(&service);
+    browser.sign_in("root").await;
+    let found = sessions::find(context, &caller, &browser.cookies["sessionid"]).await;
+    let session = found.expect("it reads").expect("it is alive");
+    rank(&service, &root, true, false).await;
+    let begun = acting::begin(context, &caller, &session, "aino").await.expect("it is answered");
+    assert!(matches!(begun, Err(acting::NotActing::Refused)), "{begun:?}");
+    // Nor does it begin once they may again.
+    rank(&service, &root, true, true).await;
+    assert_eq!(sessions::list(context, &aino).await.expect("it reads").len(), 1);
 }

@@ -21,7 +21,7 @@ pub async fn answer(
     submission: &Submission,
 ) -> Result<Answer, Stop> {
     let account = ask.caller()?;
-    let cabinet = context.cabinet(&ask.client);
+    let cabinet = context.own_cabinet(&ask.client, account);
     let until = ask.key.and_then(|key| key.expires_at);
     let made = match ask.endpoint {
         Endpoint::ApiKeys if *ask.method != Method::POST => {
@@ -61,8 +61,8 @@ async fn one(
     ask: &Ask<'_>,
     submission: &Submission,
 ) -> Result<Answer, Stop> {
-    let account = ask.caller()?.id;
-    let cabinet = context.cabinet(&ask.client);
+    let own = ask.caller()?;
+    let (account, cabinet) = (own.id, context.own_cabinet(&ask.client, own));
     let missing = || Ok(native.not_done(NotDone::NoSuchKey));
     let deletes = *ask.method == Method::DELETE;
     if deletes && ask.id == Some(CLASSIC) {

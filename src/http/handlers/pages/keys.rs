@@ -44,9 +44,8 @@ pub(super) async fn keys(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         }
         _ if acts(visit, &mut form)? => all(visit, &form, None).await,
         "make_classic" => {
-            let (context, now) = (visit.context(), visit.context().now());
-            let (store, random) = (&context.store, context.random.as_ref());
-            let key = obtain_key::make(store, &visit.caller, account, random, now).await?;
+            let own = visit.account()?;
+            let key = obtain_key::make(visit.context(), &visit.caller, own).await?;
             all(visit, &form, key.map(|key| classic(visit, &key))).await
         }
         _ => match make(visit, &mut form).await? {
@@ -110,7 +109,7 @@ pub(super) async fn key(visit: &mut Visit<'_>) -> Result<Reply, Error> {
         if !form.is_fine() {
             return Ok(one(visit, &found, form));
         }
-        let cabinet = visit.context().cabinet(&visit.caller);
+        let cabinet = visit.context().own_cabinet(&visit.caller, visit.account()?);
         return match cabinet.rotate(account, id, overlap, None).await? {
             Ok(issued) => all(visit, &Form::default(), Some(made(visit, &issued))).await,
             Err(why) => Ok(not_done(visit, &found, form, why)),
@@ -121,7 +120,7 @@ pub(super) async fn key(visit: &mut Visit<'_>) -> Result<Reply, Error> {
     if !form.is_fine() {
         return Ok(one(visit, &found, form));
     }
-    let cabinet = visit.context().cabinet(&visit.caller);
+    let cabinet = visit.context().own_cabinet(&visit.caller, visit.account()?);
     match cabinet.edit(account, id, Wish { name, terms }).await? {
         Ok(key) => {
             Ok(Reply::redirect(format!("{}?saved", visit.at(&format!("/keys/{}/", key.id)))))
@@ -142,7 +141,8 @@ async fn make(visit: &Visit<'_>, form: &mut Form) -> Result<Option<IssuedKey>, E
     if !form.is_fine() {
         return Ok(None);
     }
-    let (cabinet, account) = (visit.context().cabinet(&visit.caller), visit.account()?.id);
+    let own = visit.account()?;
+    let (cabinet, account) = (visit.context().own_cabinet(&visit.caller, own), own.id);
     // Whoever loads the answer once more sends the form once more, and wants no second key.
     let goes_by = |key: &StoredKey| {
         key.name == name && key.replaced_by.is_none() && !key.terms.have_ended(cabinet.now)
