@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, Either, Ready, ready};
 use http::header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Body as HttpBody;
 use serde_json::json;
 use tokio::time::Instant;
@@ -30,27 +31,43 @@ use crate::http::{Peer, Service, caller, pages, request};
 use crate::store::StoreError;
 use crate::token::credential::Denial;
 
+/// An answer: there already, or in work.
+pub type Answering<'s> = Either<Ready<Answered>, BoxFuture<'s, Answered>>;
+type Answered = Result<Response<Body>, Infallible>;
+
 /// Answers a request on the public listener.
-pub async fn handle<B>(
-    service: &Arc<Service>,
-    request: Request<B>,
-    peer: Peer,
-) -> Result<Response<Body>, Infallible>
+pub fn handle<B>(service: &Arc<Service>, request: Request<B>, peer: Peer) -> Answering<'_>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let below = request.uri().path().strip_prefix(service.gate_path.as_str());
-    let mut response = if let Some(policy) = below.and_then(policy_name) {
-        gate::ask(service, policy, request.headers(), peer).await
-    } else {
-        let (parts, body) = request.into_parts();
-        Box::pin(answer(service, parts, body, peer)).await
-    };
+    if let Some(policy) = policy(service, request.uri())
+        && let Some(response) = gate::answer_at_once(service, policy, request.headers(), peer)
+    {
+        return Either::Left(ready(Ok(draining(service, response))));
+    }
+    Either::Right(Box::pin(async move {
+        let response = if let Some(policy) = policy(service, request.uri()) {
+            gate::ask(service, policy, request.headers(), peer).await
+        } else {
+            let (parts, body) = request.into_parts();
+            answer(service, parts, body, peer).await
+        };
+        Ok(draining(service, response))
+    }))
+}
+
+/// The policy by which the gate is asked; `None` where something else is.
+fn policy<'u>(service: &Service, uri: &'u Uri) -> Option<&'u str> {
+    uri.path().strip_prefix(service.gate_path.as_str()).and_then(policy_name)
+}
+
+/// While the service stops, connections end with what they were asked last.
+fn draining(service: &Service, mut response: Response<Body>) -> Response<Body> {
     if service.draining.load(Ordering::Relaxed) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    response
 }
 
 /// The policy that a path names behind the gate's own; behind nothing, the empty name of the default one.

@@ -32,6 +32,20 @@ use crate::http::response::Body;
 use crate::http::{Peer, Service, caller};
 use crate::token::credential::Denial;
 
+/// Decides about the request that `headers` describe, by the policy of that name or the default one; `None`
+/// where something must be looked up for it ([`ask`]). What a gateway asks most is answered without a
+/// future, which would be moved about more than it does.
+pub fn answer_at_once(
+    service: &Service,
+    policy: &str,
+    headers: &HeaderMap,
+    peer: Peer,
+) -> Option<Response<Body>> {
+    let (sent, client, at) = read(service, headers, peer);
+    let response = decide(service, policy, (&sent, client), None, at).ok()?;
+    Some(finish(service, &sent, response))
+}
+
 /// Decides about the request that `headers` describe, by the policy of that name or the default one.
 pub async fn ask(
     service: &Arc<Service>,
@@ -39,6 +53,21 @@ pub async fn ask(
     headers: &HeaderMap,
     peer: Peer,
 ) -> Response<Body> {
+    let (sent, client, at) = read(service, headers, peer);
+    let asked = (&sent, client);
+    let response = match decide(service, policy, asked, None, at) {
+        Ok(response) => response,
+        Err(unknown) => ask_again(service, policy, asked, unknown, at).await,
+    };
+    finish(service, &sent, response)
+}
+
+/// What is asked, by whom, and when.
+fn read<'h>(
+    service: &Service,
+    headers: &'h HeaderMap,
+    peer: Peer,
+) -> (Sent<'h>, ClientAddress<'h>, At) {
     let (gate, clock) = (&service.gate, &service.context.clock);
     let at = At { now: clock.now(), mode: gate.link.mode(clock.uptime()) };
     let sent = Sent::read(service.protocol, headers);
@@ -49,12 +78,10 @@ pub async fn ask(
             ClientAddress { told: None, otherwise }
         }
     };
-    let asked = (&sent, client);
-    let mut response = match decide(service, policy, asked, None, at) {
-        Ok(response) => response,
-        // Boxed, so that the future of a known credential stays small.
-        Err(unknown) => Box::pin(ask_again(service, policy, asked, unknown, at)).await,
-    };
+    (sent, client, at)
+}
+
+fn finish(service: &Service, sent: &Sent<'_>, mut response: Response<Body>) -> Response<Body> {
     if sent.announces_a_body() {
         // nginx without `proxy_set_header Content-Length ""` announces the client's body and sends none:
         // what comes next on this connection would be taken for it.
