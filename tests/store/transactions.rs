@@ -167,7 +167,7 @@ pub(crate) async fn observers_hear_of_everything(database: Database) {
 pub(crate) async fn an_idle_one_is_rolled_back(database: Database) {
     database.migrated().await;
     let mut options = database.options.clone();
-    options.limits.whole = Duration::from_millis(300);
+    options.limits.whole = Duration::from_secs(1);
     let store = database.store_with(&options);
     let mut idle = store.begin("idle").await.expect("it begins");
     idle.run("samples.add", &sample("a")).await.expect("it is added");
