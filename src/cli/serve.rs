@@ -139,25 +139,25 @@ fn reload(service: &Service, running: &Settings, read: Result<Settings, Failure>
     let taken = &service.metrics.settings_taken;
     match read {
         Ok((policies, needs_restart)) => {
-            let names: Vec<&str> = policies.names().collect();
+            let names: Vec<String> = policies.names().map(str::to_owned).collect();
+            service.gate.policies.store(Arc::new(policies));
+            service.metrics.settings_taken_at.set(now.seconds());
+            taken.set(1);
             tracing::info!(?names, "the gate's policies were read anew");
             if needs_restart {
                 tracing::warn!(
                     "other settings have changed too: they count from the next start on"
                 );
             }
-            service.gate.policies.store(Arc::new(policies));
-            service.metrics.settings_taken_at.set(now.seconds());
-            taken.set(1);
         }
         Err(failure) => {
+            taken.set(0);
             for problem in failure.lines() {
                 tracing::error!(
                     problem,
                     "the settings are wrong; the gate's policies stay as they are"
                 );
             }
-            taken.set(0);
         }
     }
 }
