@@ -41,20 +41,23 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    if let Some(policy) = policy(service, request.uri())
-        && let Some(response) = gate::answer_at_once(service, policy, request.headers(), peer)
-    {
-        return Either::Left(ready(Ok(draining(service, response))));
-    }
-    Either::Right(Box::pin(async move {
-        let response = if let Some(policy) = policy(service, request.uri()) {
-            gate::ask(service, policy, request.headers(), peer).await
-        } else {
+    let Some(policy) = policy(service, request.uri()) else {
+        return Either::Right(Box::pin(async move {
             let (parts, body) = request.into_parts();
-            answer(service, parts, body, peer).await
-        };
-        Ok(draining(service, response))
-    }))
+            Ok(draining(service, answer(service, parts, body, peer).await))
+        }));
+    };
+    match gate::answer_at_once(service, policy, request.headers(), peer) {
+        Ok(response) => Either::Left(ready(Ok(draining(service, response)))),
+        Err(unknown) => {
+            let policy = policy.to_owned();
+            Either::Right(Box::pin(async move {
+                let headers = request.headers();
+                let response = gate::look_up(service, &policy, headers, peer, unknown).await;
+                Ok(draining(service, response))
+            }))
+        }
+    }
 }
 
 /// The policy by which the gate is asked; `None` where something else is.

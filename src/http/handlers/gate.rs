@@ -32,44 +32,41 @@ use crate::http::response::Body;
 use crate::http::{Peer, Service, caller};
 use crate::token::credential::Denial;
 
-/// Decides about the request that `headers` describe, by the policy of that name or the default one; `None`
-/// where something must be looked up for it ([`ask`]). What a gateway asks most is answered without a
-/// future, which would be moved about more than it does.
+/// Decides about the request that `headers` describe, by the policy of that name or the default one; or says what
+/// must be looked up for it first ([`look_up`]). What a gateway asks most is answered without a future, which
+/// would be moved about more than it does.
 pub fn answer_at_once(
     service: &Service,
     policy: &str,
     headers: &HeaderMap,
     peer: Peer,
-) -> Option<Response<Body>> {
-    let (sent, client, at) = read(service, headers, peer);
-    let response = decide(service, policy, (&sent, client), None, at).ok()?;
-    Some(finish(service, &sent, response))
+) -> Result<Response<Body>, Unknown> {
+    let (now, uptime) = (service.context.clock.now(), service.context.clock.uptime());
+    let at = At { now, mode: service.gate.link.mode(uptime) };
+    let (sent, client) = read(service, headers, peer);
+    let response = decide(service, policy, (&sent, client), None, at)?;
+    Ok(finish(service, &sent, response))
 }
 
-/// Decides about the request that `headers` describe, by the policy of that name or the default one.
-pub async fn ask(
+/// Looks up what was not known of the request that `headers` describe, and decides about it.
+pub async fn look_up(
     service: &Arc<Service>,
     policy: &str,
     headers: &HeaderMap,
     peer: Peer,
+    unknown: Unknown,
 ) -> Response<Body> {
-    let (sent, client, at) = read(service, headers, peer);
-    let asked = (&sent, client);
-    let response = match decide(service, policy, asked, None, at) {
-        Ok(response) => response,
-        Err(unknown) => ask_again(service, policy, asked, unknown, at).await,
-    };
+    let (sent, client) = read(service, headers, peer);
+    let response = ask_again(service, policy, (&sent, client), unknown).await;
     finish(service, &sent, response)
 }
 
-/// What is asked, by whom, and when.
+/// What is asked, and by whom.
 fn read<'h>(
     service: &Service,
     headers: &'h HeaderMap,
     peer: Peer,
-) -> (Sent<'h>, ClientAddress<'h>, At) {
-    let (gate, clock) = (&service.gate, &service.context.clock);
-    let at = At { now: clock.now(), mode: gate.link.mode(clock.uptime()) };
+) -> (Sent<'h>, ClientAddress<'h>) {
     let sent = Sent::read(service.protocol, headers);
     let client = match service.protocol {
         Protocol::AuthRequest => caller::address_told(service, sent.address, peer),
@@ -78,7 +75,7 @@ fn read<'h>(
             ClientAddress { told: None, otherwise }
         }
     };
-    (sent, client, at)
+    (sent, client)
 }
 
 fn finish(service: &Service, sent: &Sent<'_>, mut response: Response<Body>) -> Response<Body> {
@@ -99,10 +96,11 @@ struct At {
     mode: Mode,
 }
 
-/// What must be looked up, and whether the gate knows it but may not believe it.
-struct Unknown {
+/// What must be looked up, whether the gate knows it but may not believe it, and when that was found.
+pub struct Unknown {
     look_up: LookUp,
     is_known: bool,
+    at: At,
 }
 
 /// Looks up what the gate does not know, and decides.
@@ -111,8 +109,8 @@ async fn ask_again(
     policy: &str,
     asked: (&Sent<'_>, ClientAddress<'_>),
     unknown: Unknown,
-    mut at: At,
 ) -> Response<Body> {
+    let mut at = unknown.at;
     if !unknown.is_known
         && let Err(seconds) = service.look_ups.spend(asked.1.get(), at.now)
     {
@@ -174,8 +172,8 @@ fn decide(
         None => Verdict::Deny(Denial::Forbidden),
     };
     let verdict = match verdict {
-        Verdict::Ask(look_up) => return Err(Unknown { look_up, is_known: false }),
-        Verdict::AskAgain(look_up) => return Err(Unknown { look_up, is_known: true }),
+        Verdict::Ask(look_up) => return Err(Unknown { look_up, is_known: false, at }),
+        Verdict::AskAgain(look_up) => return Err(Unknown { look_up, is_known: true, at }),
         verdict => verdict,
     };
     let counts = &service.look_ups.counts;
