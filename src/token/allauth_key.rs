@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::encode::{base64url, unbase64url_vec};
 use crate::base::secret::same_bytes;
-use crate::token::django_hmac::{SHA1, SHA256};
+use crate::token::django_hmac::{SHA1, SHA256, unbase62};
 use crate::token::django_link::DjangoLinks;
 
 /// `ACCOUNT_SALT`, and what `django.core.signing.Signer` adds to it.
@@ -38,27 +38,11 @@ impl DjangoLinks {
             genuine | same_bytes(base64url(right.as_ref()).as_bytes(), tag.as_bytes())
         });
         let (id, time) = signed.split_once(':')?;
-        let age = now.seconds().checked_sub(base62(time)?)?;
+        let age = now.seconds().checked_sub(unbase62(time)?)?;
         let is_late = age > i64::try_from(LIFETIME.as_secs()).unwrap_or(i64::MAX);
         let id = String::from_utf8(unbase64url_vec(id.as_bytes())?).ok()?;
         id.parse().ok().filter(|_| genuine && !is_late)
     }
-}
-
-/// A number in digits, upper-case and lower-case letters, few enough.
-fn base62(text: &str) -> Option<i64> {
-    if text.is_empty() || text.len() > 8 {
-        return None;
-    }
-    text.bytes().try_fold(0, |number, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'A'..=b'Z' => byte - b'A' + 10,
-            b'a'..=b'z' => byte - b'a' + 36,
-            _ => return None,
-        };
-        Some(number * 62 + i64::from(digit))
-    })
 }
 
 #[cfg(test)]

@@ -29,3 +29,15 @@ impl SaltedHmac {
         hmac::sign(&hmac::Key::new(*self.hmac, key.finish().as_ref()), value)
     }
 }
+
+/// A number as `django.core.signing.b62_encode` writes it: the times beside its tags.
+pub(super) fn unbase62(text: &str) -> Option<i64> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'Z' => Some(byte - b'A' + 10),
+        b'a'..=b'z' => Some(byte - b'a' + 36),
+        _ => None,
+    };
+    text.bytes()
+        .try_fold(0_i64, |sum, byte| sum.checked_mul(62)?.checked_add(i64::from(digit(byte)?)))
+}

@@ -20,7 +20,7 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::encode::{base64url, hex, unbase64url_vec};
 use crate::base::secret::{Secret, same_bytes};
-use crate::token::django_hmac::{SHA1, SHA256};
+use crate::token::django_hmac::{SHA1, SHA256, unbase62};
 
 const SALT_TO_3_0: &[u8] = b"django.contrib.sessionsSessionStore";
 /// The salt of the store, and what `django.core.signing.Signer` adds to it.
@@ -205,18 +205,6 @@ impl DjangoSession {
     pub(super) fn into_parts(self) -> (Account, Digest, Timestamp, Timestamp) {
         (self.account, self.digest, self.begun_at, self.ends_at)
     }
-}
-
-/// A number as `django.core.signing.b62_encode` writes it.
-fn unbase62(text: &str) -> Option<i64> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'Z' => Some(byte - b'A' + 10),
-        b'a'..=b'z' => Some(byte - b'a' + 36),
-        _ => None,
-    };
-    text.bytes()
-        .try_fold(0_i64, |sum, byte| sum.checked_mul(62)?.checked_add(i64::from(digit(byte)?)))
 }
 
 /// What a row of Django's is known by: the digest of its key.
