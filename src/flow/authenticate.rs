@@ -132,7 +132,7 @@ async fn personal_key(
 /// and only where its scopes say so: with anything else it could shed its terms, by making a key without.
 fn may_here(terms: &Terms, presentation: &Presentation<'_>) -> bool {
     let method = presentation.method.as_bytes();
-    terms.networks.admit(presentation.address)
+    terms.networks.admit(|| presentation.address)
         && (!terms.are_narrow() || presentation.only_looks())
         && (terms.scopes.is_empty() || terms.scopes.permit(method, presentation.path))
 }

@@ -14,8 +14,6 @@ use crate::token::credential::Scheme;
 /// Whom a request passes as.
 #[derive(Clone, Debug)]
 pub struct Allowed {
-    /// By which kind of credential.
-    pub scheme: Scheme,
     /// What nginx is told.
     pub(super) headers: Arc<HeaderMap>,
     /// The key that it has, where that is one of our own.
@@ -66,7 +64,6 @@ impl Allowed {
         }
         headers.insert(UPSTREAM_AUTHORIZATION, authorization);
         Self {
-            scheme,
             headers: Arc::new(headers),
             key: known.key.clone(),
             grounds: Grounds {

@@ -92,10 +92,8 @@ impl Key {
         requirement: &Requirement,
         now: Timestamp,
     ) -> Result<(), Barred> {
-        let networks = &self.terms.networks;
-        if !(networks.is_empty() || networks.admit(client.get()))
-            || !self.covers(method, path, requirement)
-        {
+        let is_there = self.terms.networks.admit(|| client.get());
+        if !is_there || !self.covers(method, path, requirement) {
             return Err(Barred::ByTerms);
         }
         self.usage.count(self.terms.rate, now).map_err(Barred::ByRate)

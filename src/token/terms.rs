@@ -80,20 +80,15 @@ impl Networks {
         Ok(Self(networks))
     }
 
-    /// Whether there are none: a client may be anywhere.
+    /// Whether a client may be there. Where the address is not known, only if there are no networks; it is asked
+    /// for only if there are some.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether a client may be there. Where the address is not known, only if there are no networks.
-    #[must_use]
-    pub fn admit(&self, client: Option<IpAddr>) -> bool {
+    pub fn admit(&self, client: impl FnOnce() -> Option<IpAddr>) -> bool {
         let within = |client: IpAddr| {
             let client = client.to_canonical();
             self.0.iter().any(|network| network.contains(&client))
         };
-        self.0.is_empty() || client.is_some_and(within)
+        self.0.is_empty() || client().is_some_and(within)
     }
 }
 
@@ -117,11 +112,11 @@ mod tests {
         let networks = Networks::parse("192.0.2.7/24, 2001:db8::1,198.51.100.1").expect("is one");
         assert_eq!(networks.to_string(), "192.0.2.0/24 2001:db8::1/128 198.51.100.1/32");
         assert_eq!(Networks::parse(&networks.to_string()), Ok(networks.clone()));
-        let admits = |text: &str| networks.admit(Some(text.parse().expect("is an address")));
+        let admits = |text: &str| networks.admit(|| Some(text.parse().expect("is an address")));
         assert!(admits("192.0.2.255") && admits("::ffff:192.0.2.1") && admits("2001:db8::1"));
         assert!(!admits("192.0.3.1") && !admits("2001:db8::2"));
-        assert!(!networks.admit(None), "an unknown address is in no network");
-        assert!(Networks::default().admit(None));
+        assert!(!networks.admit(|| None), "an unknown address is in no network");
+        assert!(Networks::default().admit(|| None));
         for odd in ["192.0.2.0/33", "x", "192.0.2", "::/129", "example.org"] {
             assert!(Networks::parse(odd).is_err(), "{odd}");
         }
